@@ -1,0 +1,117 @@
+package dev.keepstone.core.json;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
+import tools.jackson.core.ObjectReadContext;
+import tools.jackson.core.StreamReadConstraints;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.TokenStreamFactory;
+import tools.jackson.core.json.JsonFactory;
+
+/// Reads one JSON document strictly: UTF-8, no duplicate keys, nothing after it, no NaN, at most
+/// [#MAX_DEPTH] levels.
+public final class JsonReader {
+  /// The deepest nesting accepted. Below the stack a recursive reader needs, above any document of
+  /// ours: a state tree may have 256 levels and each can take two of JSON.
+  public static final int MAX_DEPTH = 1000;
+
+  private static final TokenStreamFactory FACTORY =
+      JsonFactory.builder()
+          .disable(TokenStreamFactory.Feature.CANONICALIZE_PROPERTY_NAMES)
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .streamReadConstraints(
+              StreamReadConstraints.builder()
+                  .maxNestingDepth(MAX_DEPTH)
+                  .maxStringLength(Integer.MAX_VALUE)
+                  .maxNameLength(Integer.MAX_VALUE)
+                  .build())
+          .build();
+
+  private JsonReader() {}
+
+  /// @throws JsonException with the byte offset of the defect
+  public static Json read(byte[] utf8) {
+    return read(utf8, 0, utf8.length);
+  }
+
+  /// @throws JsonException with the byte offset of the defect
+  public static Json read(byte[] utf8, int from, int length) {
+    try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), utf8, from, length)) {
+      JsonToken first = parser.nextToken();
+      if (first == null) {
+        throw new JsonException("expected a JSON value, found nothing");
+      }
+      Json value = value(parser, first);
+      if (parser.nextToken() != null) {
+        throw new JsonException(
+            "text after the end of the JSON value at byte "
+                + parser.currentTokenLocation().getByteOffset());
+      }
+      return value;
+    } catch (JacksonException e) {
+      throw new JsonException(
+          e.getOriginalMessage()
+              + (e.getLocation() == null ? "" : " at byte " + e.getLocation().getByteOffset()),
+          e);
+    }
+  }
+
+  /// Reads a document that must be an object.
+  ///
+  /// @throws JsonException with the byte offset of the defect
+  public static Json.Obj readObject(byte[] utf8) {
+    return read(utf8) instanceof Json.Obj object
+        ? object
+        : fail("expected a JSON object at the top");
+  }
+
+  private static Json.Obj fail(String message) {
+    throw new JsonException(message);
+  }
+
+  private static Json value(JsonParser parser, JsonToken token) {
+    return switch (token) {
+      case START_OBJECT -> {
+        Map<String, Json> fields = new LinkedHashMap<>();
+        while (parser.nextToken() != JsonToken.END_OBJECT) {
+          String name = parser.currentName();
+          fields.put(name, value(parser, parser.nextToken()));
+        }
+        yield new Json.Obj(fields);
+      }
+      case START_ARRAY -> {
+        List<Json> values = new ArrayList<>();
+        for (JsonToken next = parser.nextToken();
+            next != JsonToken.END_ARRAY;
+            next = parser.nextToken()) {
+          values.add(value(parser, next));
+        }
+        yield new Json.Array(values);
+      }
+      case VALUE_STRING -> new Json.Text(parser.getString());
+      case VALUE_TRUE -> new Json.Bool(true);
+      case VALUE_FALSE -> new Json.Bool(false);
+      case VALUE_NULL -> Json.NULL;
+      case VALUE_NUMBER_INT ->
+          switch (parser.getNumberType()) {
+            case INT, LONG -> new Json.Int(parser.getLongValue());
+            default -> real(parser);
+          };
+      case VALUE_NUMBER_FLOAT -> real(parser);
+      default -> throw new JsonException("unexpected token " + token);
+    };
+  }
+
+  private static Json real(JsonParser parser) {
+    double value = parser.getDoubleValue();
+    if (!Double.isFinite(value)) {
+      throw new JsonException("the number " + parser.getString() + " is beyond a double");
+    }
+    return new Json.Real(value);
+  }
+}
