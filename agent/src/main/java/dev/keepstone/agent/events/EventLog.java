@@ -1,0 +1,100 @@
+package dev.keepstone.agent.events;
+
+import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonWriter;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.Map;
+
+/// The agent's events, numbered from 1: the last [#REMEMBERED] in memory, all of them in
+/// `events.jsonl`, and all but progress as lines for people in `agent.log` (docs/spec/segment.md
+/// §1, docs/spec/wire.md "events").
+///
+/// Readers pull at their own speed, so one that is slow or stuck never holds the agent: what it
+/// missed beyond the remembered ones is lost to it alone.
+public final class EventLog implements AutoCloseable {
+  /// Events that a late reader can still have.
+  public static final int REMEMBERED = 4096;
+
+  private final Deque<Json.Obj> remembered = new ArrayDeque<>();
+  private final InstantSource clock;
+  private final LineFile lines;
+  private final LineFile words;
+  private long last;
+  private boolean closed;
+
+  /// @param directory the agent's directory; log files are appended to
+  public EventLog(Path directory, InstantSource clock) {
+    this.clock = clock;
+    this.lines = new LineFile(directory, "events", ".jsonl");
+    this.words = new LineFile(directory, "agent", ".log");
+  }
+
+  /// Adds an event.
+  ///
+  /// @param fields what belongs to it beside `seq`, `at` and `event`, in order
+  public synchronized void add(String event, Json.Obj fields) {
+    Instant at = clock.instant().truncatedTo(ChronoUnit.MILLIS);
+    Json.Builder full =
+        Json.object().put("seq", ++last).put("at", at.toString()).put("event", event);
+    fields.fields().forEach(full::put);
+    Json.Obj entry = full.build();
+    if (remembered.size() == REMEMBERED) {
+      remembered.removeFirst();
+    }
+    remembered.addLast(entry);
+    lines.append(JsonWriter.compact(entry));
+    if (!event.equals("progress")) {
+      words.append(sentence(at, event, fields));
+    }
+    notifyAll();
+  }
+
+  /// Says something to people alone: a line in `agent.log`, no event.
+  public synchronized void note(String sentence) {
+    words.append(clock.instant().truncatedTo(ChronoUnit.MILLIS) + " " + sentence);
+  }
+
+  /// Waits for events after a sequence number.
+  ///
+  /// @return those remembered, in order; empty after the timeout, or once closed
+  public synchronized List<Json.Obj> await(long after, long timeoutMillis)
+      throws InterruptedException {
+    if (last <= after && !closed) {
+      wait(timeoutMillis);
+    }
+    List<Json.Obj> found = new ArrayList<>();
+    for (Json.Obj entry : remembered) {
+      if (entry.integer("seq") > after) {
+        found.add(entry);
+      }
+    }
+    return found;
+  }
+
+  private static String sentence(Instant at, String event, Json.Obj fields) {
+    StringBuilder text = new StringBuilder().append(at).append(' ').append(event);
+    for (Map.Entry<String, Json> field : fields.fields().entrySet()) {
+      String value =
+          field.getValue() instanceof Json.Text(String plain) && plain.indexOf('\n') < 0
+              ? plain
+              : JsonWriter.compact(field.getValue());
+      text.append(' ').append(field.getKey()).append('=').append(value);
+    }
+    return text.toString();
+  }
+
+  @Override
+  public synchronized void close() {
+    closed = true;
+    lines.close();
+    words.close();
+    notifyAll();
+  }
+}
