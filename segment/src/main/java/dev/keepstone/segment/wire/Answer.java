@@ -1,0 +1,161 @@
+package dev.keepstone.segment.wire;
+
+import dev.keepstone.core.json.Json;
+import dev.keepstone.segment.layout.RegisteredPiece;
+import dev.keepstone.segment.place.Outlives;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// What the agent answers when it can do what was asked; else the answer is a [WireError] frame.
+public sealed interface Answer {
+  /// Nothing to say but yes.
+  record Ok() implements Answer {}
+
+  /// @param nonce of this start of the agent
+  /// @param budget bytes for all segments
+  /// @param outlives whose end the agent survives
+  record Hello(String nonce, long pid, String version, long budget, Outlives outlives)
+      implements Answer {}
+
+  /// @param start the start joined
+  /// @param parent null for a fresh start
+  /// @param step the parent's, null for a fresh start
+  /// @param hasCheckpoints whether the run had any visible one
+  /// @param skipped checkpoints passed over
+  record Start(
+      String uid,
+      int start,
+      @Nullable String parent,
+      @Nullable Long step,
+      boolean hasCheckpoints,
+      List<Skipped> skipped)
+      implements Answer {
+    public Start {
+      skipped = List.copyOf(skipped);
+    }
+  }
+
+  /// A checkpoint that was not chosen, and why.
+  record Skipped(String id, String why) {}
+
+  /// All that a client needs to place the bytes of a checkpoint.
+  ///
+  /// @param state the state tree, without holes
+  record Open(
+      String id,
+      long step,
+      int world,
+      Json.Obj metrics,
+      List<OpenedPiece> pieces,
+      Json state,
+      Source from)
+      implements Answer {
+    public Open {
+      pieces = List.copyOf(pieces);
+    }
+  }
+
+  /// @param at from memory: offset from the start of the slot; from the store: position in the
+  ///   stream
+  record OpenedPiece(RegisteredPiece piece, long at) {
+    /// Where it ends.
+    public long end() {
+      return at + piece.piece().byteLength();
+    }
+  }
+
+  /// Where the bytes of a restore come from.
+  sealed interface Source {
+    /// A sealed generation on this node.
+    ///
+    /// @param segment the file to map read-only
+    /// @param slotAt offset of the slot in it
+    record Memory(String segment, long slotAt) implements Source {}
+
+    /// The store, by windows.
+    ///
+    /// @param total bytes of the stream
+    record Store(long total, Window window) implements Source {}
+  }
+
+  /// A file of shared memory into which the agent puts checked bytes.
+  ///
+  /// @param byteLength of the file
+  /// @param chunk bytes at most of one chunk
+  record Window(String file, long byteLength, long chunk) {}
+
+  /// @param end whether this was the last
+  record Next(List<Chunk> chunks, boolean end) implements Answer {
+    public Next {
+      chunks = List.copyOf(chunks);
+    }
+  }
+
+  /// Stream bytes `[at, at + byteLength)` lie at `in` of the window.
+  record Chunk(long at, long byteLength, long in) {}
+
+  /// @param layout counts this client's layouts
+  /// @param segment the file to map
+  /// @param at per piece, from the start of a slot
+  /// @param byteLength sum over shards
+  /// @param free bytes that the store's file system has
+  /// @param retained checkpoints that the policy keeps
+  record Register(
+      int layout,
+      String segment,
+      long fileBytes,
+      int slots,
+      long slotOffset,
+      long slotStride,
+      long stateCapacity,
+      List<Long> at,
+      long byteLength,
+      long free,
+      long retained)
+      implements Answer {
+    public Register {
+      at = List.copyOf(at);
+    }
+  }
+
+  /// The slot that is lent, and for which generation.
+  record Lend(int slot, long generation) implements Answer {}
+
+  /// @param id of the attempt
+  /// @param ended attempts ended since the last answer of this kind
+  record Sealed(String id, List<Ended> ended) implements Answer {
+    public Sealed {
+      ended = List.copyOf(ended);
+    }
+  }
+
+  /// @param ended those asked for
+  record Wait(List<Ended> ended) implements Answer {
+    public Wait {
+      ended = List.copyOf(ended);
+    }
+  }
+
+  /// @param used bytes of all segments
+  record Status(
+      long pid, String socket, Outlives outlives, long budget, long used, List<RunStatus> runs)
+      implements Answer {
+    public Status {
+      runs = List.copyOf(runs);
+    }
+  }
+
+  /// @param ranks clients of this run on this node
+  /// @param lastSealed step; null where none was sealed
+  /// @param lastDurable step; null where none is durable
+  /// @param queue sealed generations not yet durable
+  record RunStatus(
+      String store,
+      String run,
+      int start,
+      int ranks,
+      @Nullable Long lastSealed,
+      @Nullable Long lastDurable,
+      int queue,
+      int failures) {}
+}

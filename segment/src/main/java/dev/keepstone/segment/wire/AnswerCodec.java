@@ -1,0 +1,294 @@
+package dev.keepstone.segment.wire;
+
+import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonException;
+import dev.keepstone.segment.place.Outlives;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// Answers as JSON, exactly as docs/spec/wire.md has them. They are read through
+/// [Request#readAnswer].
+public final class AnswerCodec {
+  private AnswerCodec() {}
+
+  /// The answer as a frame.
+  public static Json.Obj toJson(Answer answer) {
+    Json.Builder frame = Json.object().put("ok", true);
+    switch (answer) {
+      case Answer.Ok _ -> {}
+      case Answer.Hello hello ->
+          frame
+              .put("v", RequestCodec.VERSION)
+              .put("nonce", hello.nonce())
+              .put("pid", hello.pid())
+              .put("version", hello.version())
+              .put("budget", hello.budget())
+              .put("outlives", hello.outlives().word());
+      case Answer.Start start ->
+          frame
+              .put("uid", start.uid())
+              .put("start", start.start())
+              .put("parent", start.parent())
+              .put("step", WireFields.orNull(start.step()))
+              .put("has_checkpoints", start.hasCheckpoints())
+              .put(
+                  "skipped",
+                  Json.array(start.skipped().stream().map(AnswerCodec::skipped).toList()));
+      case Answer.Open open -> open(frame, open);
+      case Answer.Next(List<Answer.Chunk> chunks, boolean end) ->
+          frame
+              .put("chunks", Json.array(chunks.stream().map(AnswerCodec::chunk).toList()))
+              .put("end", end);
+      case Answer.Register register -> register(frame, register);
+      case Answer.Lend(int slot, long generation) ->
+          frame.put("slot", slot).put("generation", generation);
+      case Answer.Sealed(String id, List<Ended> ended) ->
+          frame.put("id", id).put("ended", EndedCodec.toJson(ended));
+      case Answer.Wait(List<Ended> ended) -> frame.put("ended", EndedCodec.toJson(ended));
+      case Answer.Status status -> status(frame, status);
+    }
+    return frame.build();
+  }
+
+  private static Json.Obj skipped(Answer.Skipped skipped) {
+    return Json.object().put("id", skipped.id()).put("why", skipped.why()).build();
+  }
+
+  private static Json.Obj chunk(Answer.Chunk chunk) {
+    return Json.object()
+        .put("at", chunk.at())
+        .put("bytes", chunk.byteLength())
+        .put("in", chunk.in())
+        .build();
+  }
+
+  private static void open(Json.Builder frame, Answer.Open open) {
+    frame
+        .put("id", open.id())
+        .put("step", open.step())
+        .put("world", open.world())
+        .put("metrics", open.metrics());
+    switch (open.from()) {
+      case Answer.Source.Memory(String segment, long slotAt) ->
+          frame.put("from", "memory").put("segment", segment).put("slot_at", slotAt);
+      case Answer.Source.Store _ -> frame.put("from", "store");
+    }
+    frame
+        .put("pieces", Json.array(open.pieces().stream().map(AnswerCodec::openedPiece).toList()))
+        .put("state", open.state());
+    if (open.from() instanceof Answer.Source.Store(long total, Answer.Window window)) {
+      frame
+          .put("total", total)
+          .put(
+              "window",
+              Json.object()
+                  .put("file", window.file())
+                  .put("bytes", window.byteLength())
+                  .put("chunk", window.chunk())
+                  .build());
+    }
+  }
+
+  private static Json.Obj openedPiece(Answer.OpenedPiece opened) {
+    return WireFields.slice(WireFields.pieceFields(opened.piece()), opened.piece().piece().slice())
+        .put("bytes", opened.piece().piece().byteLength())
+        .put("at", opened.at())
+        .build();
+  }
+
+  private static void register(Json.Builder frame, Answer.Register register) {
+    frame
+        .put("layout", register.layout())
+        .put("segment", register.segment())
+        .put("file_bytes", register.fileBytes())
+        .put("slots", register.slots())
+        .put("slot_offset", register.slotOffset())
+        .put("slot_stride", register.slotStride())
+        .put("state_capacity", register.stateCapacity())
+        .put("at", Json.integers(register.at()))
+        .put("bytes", register.byteLength())
+        .put("free", register.free())
+        .put("retained", register.retained());
+  }
+
+  private static void status(Json.Builder frame, Answer.Status status) {
+    frame
+        .put("pid", status.pid())
+        .put("socket", status.socket())
+        .put("outlives", status.outlives().word())
+        .put("budget", status.budget())
+        .put("used", status.used())
+        .put("runs", Json.array(status.runs().stream().map(AnswerCodec::runStatus).toList()));
+  }
+
+  private static Json.Obj runStatus(Answer.RunStatus run) {
+    return Json.object()
+        .put("store", run.store())
+        .put("run", run.run())
+        .put("start", run.start())
+        .put("ranks", run.ranks())
+        .put("last_sealed", WireFields.orNull(run.lastSealed()))
+        .put("last_durable", WireFields.orNull(run.lastDurable()))
+        .put("queue", run.queue())
+        .put("failures", run.failures())
+        .build();
+  }
+
+  /// Lets a good answer through and throws what an error frame tells.
+  private static Json.Obj good(Json.Obj frame) {
+    if (frame.bool("ok")) {
+      return frame;
+    }
+    throw WireError.read(frame.object("error"));
+  }
+
+  static Answer.Ok ok(Json.Obj frame) {
+    good(frame);
+    return new Answer.Ok();
+  }
+
+  static Answer.Hello hello(Json.Obj frame) {
+    good(frame);
+    long version = frame.integer("v");
+    if (version != RequestCodec.VERSION) {
+      throw new KeepstoneException.Unsupported(
+          "the agent speaks protocol version " + version + ", this client " + RequestCodec.VERSION,
+          "answer to \"hello\"",
+          "use a client and an agent of one version");
+    }
+    return new Answer.Hello(
+        frame.text("nonce"),
+        frame.integer("pid"),
+        frame.text("version"),
+        frame.integer("budget"),
+        Outlives.of(frame.text("outlives")));
+  }
+
+  static Answer.Start start(Json.Obj frame) {
+    good(frame);
+    return new Answer.Start(
+        frame.text("uid"),
+        WireFields.within(frame, "start", 1, Integer.MAX_VALUE),
+        WireFields.textOrNull(frame, "parent"),
+        stepOrNull(frame, "step"),
+        frame.bool("has_checkpoints"),
+        frame.array("skipped").stream()
+            .map(value -> WireFields.object(value, "skipped"))
+            .map(skipped -> new Answer.Skipped(skipped.text("id"), skipped.text("why")))
+            .toList());
+  }
+
+  static Answer.Open open(Json.Obj frame) {
+    good(frame);
+    String from = frame.text("from");
+    Answer.Source source =
+        switch (from) {
+          case "memory" ->
+              new Answer.Source.Memory(
+                  frame.text("segment"), WireFields.atLeast(frame, "slot_at", 0));
+          case "store" ->
+              new Answer.Source.Store(
+                  WireFields.atLeast(frame, "total", 0), window(frame.object("window")));
+          default ->
+              throw new JsonException(
+                  "field \"from\": expected memory or store, found \"" + from + "\"");
+        };
+    return new Answer.Open(
+        frame.text("id"),
+        WireFields.step(frame, "step"),
+        WireFields.within(frame, "world", 1, Integer.MAX_VALUE),
+        frame.object("metrics"),
+        frame.array("pieces").stream().map(AnswerCodec::openedPiece).toList(),
+        frame.object("state"),
+        source);
+  }
+
+  private static Answer.Window window(Json.Obj json) {
+    return new Answer.Window(
+        json.text("file"),
+        WireFields.atLeast(json, "bytes", 0),
+        WireFields.atLeast(json, "chunk", 1));
+  }
+
+  private static Answer.OpenedPiece openedPiece(Json value) {
+    Json.Obj json = WireFields.object(value, "pieces");
+    return new Answer.OpenedPiece(
+        WireFields.readPiece(value, "pieces"), WireFields.atLeast(json, "at", 0));
+  }
+
+  static Answer.Next next(Json.Obj frame) {
+    good(frame);
+    return new Answer.Next(
+        frame.array("chunks").stream()
+            .map(value -> WireFields.object(value, "chunks"))
+            .map(chunk ->
+                new Answer.Chunk(
+                    WireFields.atLeast(chunk, "at", 0),
+                    WireFields.atLeast(chunk, "bytes", 0),
+                    WireFields.atLeast(chunk, "in", 0)))
+            .toList(),
+        frame.bool("end"));
+  }
+
+  static Answer.Register register(Json.Obj frame) {
+    good(frame);
+    return new Answer.Register(
+        WireFields.within(frame, "layout", 1, Integer.MAX_VALUE),
+        frame.text("segment"),
+        WireFields.atLeast(frame, "file_bytes", 0),
+        WireFields.within(frame, "slots", 2, WireFields.MAX_SLOTS),
+        WireFields.atLeast(frame, "slot_offset", 0),
+        WireFields.atLeast(frame, "slot_stride", 0),
+        WireFields.atLeast(frame, "state_capacity", 0),
+        WireFields.integers(frame, "at"),
+        WireFields.atLeast(frame, "bytes", 0),
+        WireFields.atLeast(frame, "free", 0),
+        WireFields.atLeast(frame, "retained", 0));
+  }
+
+  static Answer.Lend lend(Json.Obj frame) {
+    good(frame);
+    return new Answer.Lend(
+        WireFields.within(frame, "slot", 0, WireFields.MAX_SLOTS - 1),
+        WireFields.atLeast(frame, "generation", 1));
+  }
+
+  static Answer.Sealed sealed(Json.Obj frame) {
+    good(frame);
+    return new Answer.Sealed(frame.text("id"), EndedCodec.read(frame.array("ended")));
+  }
+
+  static Answer.Wait waited(Json.Obj frame) {
+    good(frame);
+    return new Answer.Wait(EndedCodec.read(frame.array("ended")));
+  }
+
+  static Answer.Status status(Json.Obj frame) {
+    good(frame);
+    return new Answer.Status(
+        frame.integer("pid"),
+        frame.text("socket"),
+        Outlives.of(frame.text("outlives")),
+        frame.integer("budget"),
+        frame.integer("used"),
+        frame.array("runs").stream().map(AnswerCodec::runStatus).toList());
+  }
+
+  private static Answer.RunStatus runStatus(Json value) {
+    Json.Obj run = WireFields.object(value, "runs");
+    return new Answer.RunStatus(
+        run.text("store"),
+        run.text("run"),
+        WireFields.within(run, "start", 1, Integer.MAX_VALUE),
+        WireFields.within(run, "ranks", 0, Integer.MAX_VALUE),
+        stepOrNull(run, "last_sealed"),
+        stepOrNull(run, "last_durable"),
+        WireFields.within(run, "queue", 0, Integer.MAX_VALUE),
+        WireFields.within(run, "failures", 0, Integer.MAX_VALUE));
+  }
+
+  private static @Nullable Long stepOrNull(Json.Obj frame, String name) {
+    return frame.has(name) ? WireFields.step(frame, name) : null;
+  }
+}

@@ -1,0 +1,242 @@
+package dev.keepstone.segment.wire;
+
+import dev.keepstone.core.json.Json;
+import dev.keepstone.segment.layout.LayoutRequest;
+import org.jspecify.annotations.Nullable;
+
+/// What a client asks of the agent: one record per verb of docs/spec/wire.md. Each knows the type
+/// of its [Answer], so that who asks gets it without a cast.
+public sealed interface Request<A extends Answer> {
+  /// The word after `"do"`.
+  String verb();
+
+  /// Reads the answer to this request.
+  A readAnswer(Json.Obj frame);
+
+  /// Greets: first on every connection of a trainer.
+  ///
+  /// @param client 16 hex digits; `<client>.lock` is locked before this
+  /// @param sealed the last generation sealed in its newest segment, 0 for none
+  record Hello(String client, long pid, String version, long sealed)
+      implements Request<Answer.Hello> {
+    @Override
+    public String verb() {
+      return "hello";
+    }
+
+    @Override
+    public Answer.Hello readAnswer(Json.Obj frame) {
+      return AnswerCodec.hello(frame);
+    }
+  }
+
+  /// Announces or joins a start and decides its parent.
+  ///
+  /// @param token shared by all ranks of one launch, new for every launch
+  /// @param wanted `latest`, `must`, `fresh`, or which checkpoint
+  /// @param policy the retention policy; `keep_last` is known
+  record Start(
+      String store, String run, String token, int rank, int world, String wanted, Json.Obj policy)
+      implements Request<Answer.Start> {
+    @Override
+    public String verb() {
+      return "start";
+    }
+
+    @Override
+    public Answer.Start readAnswer(Json.Obj frame) {
+      return AnswerCodec.start(frame);
+    }
+  }
+
+  /// Begins a restore of a visible checkpoint.
+  record Open(String id) implements Request<Answer.Open> {
+    @Override
+    public String verb() {
+      return "open";
+    }
+
+    @Override
+    public Answer.Open readAnswer(Json.Obj frame) {
+      return AnswerCodec.open(frame);
+    }
+  }
+
+  /// Asks for the next chunks of the restore and gives back those handed out before.
+  record Next() implements Request<Answer.Next> {
+    @Override
+    public String verb() {
+      return "next";
+    }
+
+    @Override
+    public Answer.Next readAnswer(Json.Obj frame) {
+      return AnswerCodec.next(frame);
+    }
+  }
+
+  /// Ends the restore.
+  record Done() implements Request<Answer.Ok> {
+    @Override
+    public String verb() {
+      return "done";
+    }
+
+    @Override
+    public Answer.Ok readAnswer(Json.Obj frame) {
+      return AnswerCodec.ok(frame);
+    }
+  }
+
+  /// Registers a layout.
+  ///
+  /// @param slots 2 to 16
+  /// @param budget bytes for all segments of this run on this node; null for the agent's own
+  /// @param limitRate drain limit in bytes per second; null for none
+  /// @param timeoutMs how long to wait for the space of an older layout
+  record Register(
+      LayoutRequest layout,
+      int slots,
+      @Nullable Long budget,
+      @Nullable Long limitRate,
+      long timeoutMs)
+      implements Request<Answer.Register> {
+    @Override
+    public String verb() {
+      return "register";
+    }
+
+    @Override
+    public Answer.Register readAnswer(Json.Obj frame) {
+      return AnswerCodec.register(frame);
+    }
+  }
+
+  /// Waits until a slot is lent.
+  record Lend(long timeoutMs) implements Request<Answer.Lend> {
+    @Override
+    public String verb() {
+      return "lend";
+    }
+
+    @Override
+    public Answer.Lend readAnswer(Json.Obj frame) {
+      return AnswerCodec.lend(frame);
+    }
+  }
+
+  /// Announces a sealed generation.
+  record Sealed(int layout, int slot, long generation, long step)
+      implements Request<Answer.Sealed> {
+    @Override
+    public String verb() {
+      return "sealed";
+    }
+
+    @Override
+    public Answer.Sealed readAnswer(Json.Obj frame) {
+      return AnswerCodec.sealed(frame);
+    }
+  }
+
+  /// Says that a save of this step did not happen here.
+  ///
+  /// @param why as in the refusal object of docs/spec/store.md
+  record Refuse(long step, String why, String detail) implements Request<Answer.Ok> {
+    @Override
+    public String verb() {
+      return "refuse";
+    }
+
+    @Override
+    public Answer.Ok readAnswer(Json.Obj frame) {
+      return AnswerCodec.ok(frame);
+    }
+  }
+
+  /// Waits until a checkpoint has ended.
+  ///
+  /// @param id null for all of this client's
+  record Wait(@Nullable String id, long timeoutMs) implements Request<Answer.Wait> {
+    @Override
+    public String verb() {
+      return "wait";
+    }
+
+    @Override
+    public Answer.Wait readAnswer(Json.Obj frame) {
+      return AnswerCodec.waited(frame);
+    }
+  }
+
+  /// Lets this client's segments go once durable.
+  record Close() implements Request<Answer.Ok> {
+    @Override
+    public String verb() {
+      return "close";
+    }
+
+    @Override
+    public Answer.Ok readAnswer(Json.Obj frame) {
+      return AnswerCodec.ok(frame);
+    }
+  }
+
+  /// Asks what the agent is doing; for people.
+  record Status() implements Request<Answer.Status> {
+    @Override
+    public String verb() {
+      return "status";
+    }
+
+    @Override
+    public Answer.Status readAnswer(Json.Obj frame) {
+      return AnswerCodec.status(frame);
+    }
+  }
+
+  /// Turns the connection into a stream of [Event]s.
+  ///
+  /// @param after the last sequence already seen, 0 for all that is remembered
+  record Events(long after) implements Request<Answer.Ok> {
+    @Override
+    public String verb() {
+      return "events";
+    }
+
+    @Override
+    public Answer.Ok readAnswer(Json.Obj frame) {
+      return AnswerCodec.ok(frame);
+    }
+  }
+
+  /// Sets the drain's limit for a run.
+  ///
+  /// @param limitRate bytes per second; null for none
+  record Rate(String store, String run, @Nullable Long limitRate) implements Request<Answer.Ok> {
+    @Override
+    public String verb() {
+      return "rate";
+    }
+
+    @Override
+    public Answer.Ok readAnswer(Json.Obj frame) {
+      return AnswerCodec.ok(frame);
+    }
+  }
+
+  /// Ends the agent.
+  ///
+  /// @param now at once, leaving segments for the next agent; else after draining what is sealed
+  record Stop(boolean now) implements Request<Answer.Ok> {
+    @Override
+    public String verb() {
+      return "stop";
+    }
+
+    @Override
+    public Answer.Ok readAnswer(Json.Obj frame) {
+      return AnswerCodec.ok(frame);
+    }
+  }
+}
