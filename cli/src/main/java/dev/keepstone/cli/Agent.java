@@ -1,0 +1,18 @@
+package dev.keepstone.cli;
+
+import picocli.CommandLine.Command;
+
+/// The group of verbs about this node's agent.
+@Command(
+    name = "agent",
+    header = "Start, stop and look at this node's agent.%n",
+    synopsisSubcommandLabel = "VERB",
+    commandListHeading = "%nVerbs:%n",
+    footer = {
+      "",
+      "Examples:",
+      "  keepstone agent start --budget 8GiB",
+      "  keepstone agent status --json"
+    },
+    subcommands = {AgentStart.class})
+final class Agent {}

@@ -1,0 +1,181 @@
+package dev.keepstone.cli;
+
+import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.core.json.Json;
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/// `keepstone agent start`: the agent as a process of its own, which outlives this one.
+@Command(
+    name = "start",
+    header = "Start this node's agent, and return when it answers.%n",
+    footer = {
+      "",
+      "Examples:",
+      "  keepstone agent start --budget 64GiB",
+      "  keepstone agent start --foreground --limit-rate 500MiB"
+    })
+final class AgentStart implements Verb {
+  /// What the agent needs beyond its segments, which do not lie in the heap: small objects, and
+  /// chunks outside the heap. Measured bound: 96 MiB resident.
+  private static final List<String> AGENT_JVM =
+      List.of(
+          "-Xmx64m",
+          "-Xss512k",
+          "-XX:+UseSerialGC",
+          "-XX:MaxMetaspaceSize=64m",
+          "-XX:ReservedCodeCacheSize=32m",
+          "-XX:+ExitOnOutOfMemoryError",
+          "-Dfile.encoding=UTF-8",
+          "--enable-native-access=ALL-UNNAMED");
+
+  private static final int START_SECONDS = 20;
+  private static final int LOOK_EVERY_MILLIS = 20;
+
+  @Option(names = "--foreground", description = "Run in this terminal until Ctrl-C.")
+  boolean foreground;
+
+  @Option(
+      names = "--budget",
+      paramLabel = "SIZE",
+      description = "Shared memory for all segments, as in 8GiB.")
+  @Nullable String budget;
+
+  @Option(
+      names = "--limit-rate",
+      paramLabel = "SIZE",
+      description = "Bytes a second that draining may write, as in 500MiB.")
+  @Nullable String limitRate;
+
+  @Override
+  public Set<ExitCode> codes() {
+    return EnumSet.of(
+        ExitCode.DONE,
+        ExitCode.FAILED,
+        ExitCode.USAGE,
+        ExitCode.DENIED,
+        ExitCode.BUSY,
+        ExitCode.NO_AGENT,
+        ExitCode.INTERRUPTED);
+  }
+
+  @Override
+  public Answer run(Console console) throws IOException, InterruptedException {
+    AgentSocket socket = AgentSocket.of(console.shell());
+    if (socket.answers()) {
+      Json.Obj status = socket.ask("status");
+      console.say("already running: pid " + status.integer("pid"));
+      return answer(false, status, socket);
+    }
+    prepare(socket.directory());
+    List<String> command = command(socket.directory());
+    return foreground ? inForeground(command, console) : inBackground(command, socket, console);
+  }
+
+  private Answer inForeground(List<String> command, Console console)
+      throws IOException, InterruptedException {
+    command.add("--foreground");
+    Process agent = new ProcessBuilder(command).inheritIO().start();
+    try {
+      int code = agent.waitFor();
+      if (code == 0) {
+        return Answer.done();
+      }
+      throw new KeepstoneException.Failed(
+          "the agent ended with " + code, "pid " + agent.pid(), "read what it printed", null);
+    } catch (InterruptedException e) {
+      agent.destroy();
+      agent.waitFor(START_SECONDS, TimeUnit.SECONDS);
+      throw e;
+    }
+  }
+
+  private Answer inBackground(List<String> command, AgentSocket socket, Console console)
+      throws IOException, InterruptedException {
+    Path log = socket.directory().resolve("agent.log");
+    List<String> detached = new ArrayList<>();
+    // A session of its own: neither the end of this terminal nor a signal to the launcher's
+    // process group may reach it.
+    onPath("setsid", console.shell()).ifPresent(detached::add);
+    detached.addAll(command);
+    Process agent =
+        new ProcessBuilder(detached)
+            .redirectInput(new File("/dev/null"))
+            .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
+            .redirectErrorStream(true)
+            .start();
+    long deadline = console.shell().clock().millis() + START_SECONDS * 1000L;
+    while (console.shell().clock().millis() < deadline) {
+      if (socket.answers()) {
+        Json.Obj status = socket.ask("status");
+        console.say("started: pid " + status.integer("pid") + ", " + socket.directory());
+        return answer(true, status, socket);
+      }
+      if (agent.waitFor(LOOK_EVERY_MILLIS, TimeUnit.MILLISECONDS)) {
+        throw new KeepstoneException.AgentUnavailable(
+            "the agent ended with " + agent.exitValue() + " before it answered",
+            log.toString(),
+            "read the end of that file");
+      }
+    }
+    agent.destroy();
+    throw new KeepstoneException.AgentUnavailable(
+        "the agent did not answer within " + START_SECONDS + " s",
+        socket.path().toString(),
+        "read the end of " + log);
+  }
+
+  private static Answer answer(boolean started, Json.Obj status, AgentSocket socket) {
+    return Answer.of(
+        Json.object()
+            .put("started", started)
+            .put("pid", status.integer("pid"))
+            .put("socket", socket.path().toString())
+            .build());
+  }
+
+  private List<String> command(Path directory) {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(AGENT_JVM);
+    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
+    command.addAll(List.of("dev.keepstone.agent.AgentMain", "--dir", directory.toString()));
+    if (budget != null) {
+      command.addAll(List.of("--budget", budget));
+    }
+    if (limitRate != null) {
+      command.addAll(List.of("--limit-rate", limitRate));
+    }
+    return command;
+  }
+
+  private static void prepare(Path directory) throws IOException {
+    if (!Files.isDirectory(directory)) {
+      Files.createDirectories(
+          directory,
+          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+    }
+  }
+
+  private static Optional<String> onPath(String program, Shell shell) {
+    for (String folder : shell.environment().getOrDefault("PATH", "").split(":")) {
+      Path file = Path.of(folder, program);
+      if (Files.isExecutable(file)) {
+        return Optional.of(file.toString());
+      }
+    }
+    return Optional.empty();
+  }
+}

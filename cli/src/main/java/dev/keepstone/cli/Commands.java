@@ -1,0 +1,42 @@
+package dev.keepstone.cli;
+
+import dev.keepstone.core.json.Json;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import picocli.CommandLine;
+import picocli.CommandLine.Help.Ansi;
+
+/// The command line as picocli knows it, dressed the same way for every verb.
+final class Commands {
+  private static final int WIDTH = 80;
+
+  private Commands() {}
+
+  static CommandLine of(Keepstone options) {
+    CommandLine top = new CommandLine(options);
+    top.setColorScheme(CommandLine.Help.defaultColorScheme(Ansi.OFF));
+    top.setUsageHelpWidth(WIDTH);
+    top.setCaseInsensitiveEnumValuesAllowed(true);
+    return top;
+  }
+
+  /// The help of one command. Exit codes are filled in here, for help is all they are needed for.
+  static Answer help(CommandLine command, Console console) {
+    if (command.getCommand() instanceof Verb verb) {
+      Map<String, String> codes = new LinkedHashMap<>();
+      for (ExitCode code : ExitCode.values()) {
+        if (verb.codes().contains(code)) {
+          codes.put(" " + code.number, code.meaning);
+        }
+      }
+      command
+          .getCommandSpec()
+          .usageMessage()
+          .exitCodeListHeading("%nExit codes:%n")
+          .exitCodeList(codes);
+    }
+    String text = command.getUsageMessage();
+    console.say(text.stripTrailing());
+    return Answer.of(Json.object().put("help", text).build());
+  }
+}

@@ -1,0 +1,50 @@
+package dev.keepstone.cli;
+
+/// Where a verb says things: results to stdout, everything else to stderr.
+///
+/// With `--json` the results for people are left out: stdout has one document and nothing else.
+/// Nothing here ever writes a colour or a cursor movement but the carriage return of [Progress].
+final class Console {
+  private final Shell shell;
+  private final boolean json;
+  private final boolean showProgress;
+
+  Console(Shell shell, boolean json, boolean showProgress) {
+    this.shell = shell;
+    this.json = json;
+    this.showProgress = showProgress;
+  }
+
+  Shell shell() {
+    return shell;
+  }
+
+  /// Whether the answer will be printed as JSON, so that nobody reads what [#say] says.
+  boolean json() {
+    return json;
+  }
+
+  /// One line of the result, for people.
+  void say(String line) {
+    if (!json) {
+      shell.out().println(line);
+    }
+  }
+
+  /// One line that is not the result: a warning or a hint.
+  void note(String line) {
+    shell.err().println(line);
+  }
+
+  /// A long job begins.
+  ///
+  /// @param doing the job in a word or two, as in `verifying`
+  /// @param bytes all that will be counted; 0 where that is not known
+  Progress progress(String doing, long bytes) {
+    Progress.Form form =
+        !showProgress
+            ? Progress.Form.SILENT
+            : shell.errTerminal() ? Progress.Form.LINE : Progress.Form.PLAIN;
+    return new Progress(shell.err(), form, shell.columns(), shell.clock(), doing, bytes);
+  }
+}

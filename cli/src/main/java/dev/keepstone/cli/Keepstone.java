@@ -1,0 +1,55 @@
+package dev.keepstone.cli;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ScopeType;
+
+/// The command itself: its verbs, and the options that each of them has.
+@Command(
+    name = "keepstone",
+    header = "Keepstone, a checkpoint engine for large-model training.%n",
+    synopsisSubcommandLabel = "VERB",
+    optionListHeading = "%nOptions of every verb:%n",
+    commandListHeading = "%nVerbs:%n",
+    footer = {
+      "",
+      "A checkpoint is named STORE/RUN@WHICH: ckpts/gpt@latest, ckpts/gpt@500,",
+      "ckpts/gpt@3-500, ckpts/gpt@latest~1. RUN may be left out where the store has",
+      "one; WHICH is latest unless said.",
+      "",
+      "Examples:",
+      "  keepstone ls ckpts",
+      "  keepstone verify ckpts/gpt@latest --deep"
+    },
+    subcommands = {Agent.class})
+final class Keepstone {
+  @Option(
+      names = {"-h", "--help"},
+      usageHelp = true,
+      scope = ScopeType.INHERIT,
+      description = "Show this help.")
+  boolean help;
+
+  @Option(
+      names = {"-V", "--version"},
+      description = "Show the version and the JDK.")
+  boolean version;
+
+  @Option(
+      names = "--json",
+      scope = ScopeType.INHERIT,
+      description = "Print one JSON document on stdout, in success and in failure.")
+  boolean json;
+
+  @Option(
+      names = "--no-progress",
+      scope = ScopeType.INHERIT,
+      description = "Say nothing until done.")
+  boolean noProgress;
+
+  @Option(
+      names = "--debug",
+      scope = ScopeType.INHERIT,
+      description = "Add the stack trace to a failure.")
+  boolean debug;
+}

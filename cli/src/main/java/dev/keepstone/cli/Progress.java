@@ -1,0 +1,115 @@
+package dev.keepstone.cli;
+
+import java.io.PrintStream;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.concurrent.atomic.AtomicLong;
+
+/// How far a long job is: on a terminal one line that is overwritten, in a pipe one plain line
+/// every 30 seconds.
+///
+/// Any thread may report. Closing it wipes the line; what was done is the verb's to say.
+final class Progress implements AutoCloseable {
+  /// How it is shown.
+  enum Form {
+    SILENT,
+    LINE,
+    PLAIN
+  }
+
+  private static final Duration REDRAW = Duration.ofMillis(100);
+  private static final Duration PLAIN_EVERY = Duration.ofSeconds(30);
+
+  private final PrintStream err;
+  private final Form form;
+  private final int columns;
+  private final InstantSource clock;
+  private final String doing;
+  private final long total;
+  private final long began;
+  private final AtomicLong done = new AtomicLong();
+  private final AtomicLong nextShown;
+  private boolean drawn;
+
+  Progress(
+      PrintStream err, Form form, int columns, InstantSource clock, String doing, long totalBytes) {
+    this.err = err;
+    this.form = form;
+    this.columns = columns;
+    this.clock = clock;
+    this.doing = doing;
+    this.total = totalBytes;
+    this.began = clock.millis();
+    this.nextShown = new AtomicLong(began + every().toMillis());
+  }
+
+  private Duration every() {
+    return form == Form.LINE ? REDRAW : PLAIN_EVERY;
+  }
+
+  /// So many bytes more are done.
+  void add(long bytes) {
+    at(done.addAndGet(bytes));
+  }
+
+  /// So many bytes are done in all.
+  void set(long bytes) {
+    done.set(bytes);
+    at(bytes);
+  }
+
+  private void at(long bytes) {
+    if (form == Form.SILENT) {
+      return;
+    }
+    long now = clock.millis();
+    long due = nextShown.get();
+    if (now >= due && nextShown.compareAndSet(due, now + every().toMillis())) {
+      show(bytes, now);
+    }
+  }
+
+  private synchronized void show(long bytes, long now) {
+    String line = line(bytes, now);
+    switch (form) {
+      case SILENT -> {}
+      case PLAIN -> err.println(line);
+      case LINE -> {
+        int room = Math.max(20, columns - 1);
+        String cut = line.length() > room ? line.substring(0, room) : line;
+        err.print("\r" + cut + " ".repeat(room - cut.length()));
+        err.flush();
+        drawn = true;
+      }
+    }
+  }
+
+  private String line(long bytes, long now) {
+    double seconds = Math.max(now - began, 1) / 1000.0;
+    long rate = (long) (bytes / seconds);
+    if (total <= 0) {
+      return doing + "  " + Units.size(bytes) + "  " + Units.size(rate) + "/s";
+    }
+    long left = rate > 0 ? Math.max(0, total - bytes) / rate : 0;
+    return doing
+        + "  "
+        + Units.size(bytes)
+        + " of "
+        + Units.size(total)
+        + "  "
+        + Math.min(100, bytes * 100 / total)
+        + " %  "
+        + Units.size(rate)
+        + "/s  "
+        + (rate > 0 ? Units.duration(Duration.ofSeconds(left)) + " left" : "");
+  }
+
+  @Override
+  public synchronized void close() {
+    if (drawn) {
+      err.print("\r" + " ".repeat(Math.max(20, columns - 1)) + "\r");
+      err.flush();
+      drawn = false;
+    }
+  }
+}
