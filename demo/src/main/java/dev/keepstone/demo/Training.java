@@ -1,0 +1,82 @@
+package dev.keepstone.demo;
+
+import java.lang.foreign.MemorySegment;
+import java.util.LinkedHashMap;
+import java.util.SequencedMap;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+
+/// A training run in one process: model, optimizer, data, and the count of steps. It knows nothing
+/// of checkpoints; [#model()], [#optimizer()] and [#progress()] are all that one needs to continue.
+final class Training {
+  /// What is not a tensor and changes with every step.
+  record Progress(long step, Corpus.Position position, byte[] generator) {}
+
+  private final Transformer transformer;
+  private final AdamW adam;
+  private final Corpus corpus;
+  private long step;
+
+  /// Seeds libtorch's generator: one training at a time.
+  Training(Transformer.Form form, AdamW.Rates rates, Corpus corpus, long seed) {
+    Torch.seed(seed);
+    this.transformer = new Transformer(form);
+    this.adam = new AdamW(rates, transformer.parameters());
+    this.corpus = corpus;
+  }
+
+  /// One step of training: forward, backward, update.
+  ///
+  /// @return the loss before the update, in nats per byte
+  float step() {
+    try (var scope = new PointerScope()) {
+      Corpus.Batch batch = corpus.next();
+      Tensor loss = transformer.loss(batch.inputs(), batch.targets());
+      loss.backward();
+      adam.step();
+      step++;
+      return loss.item_float();
+    }
+  }
+
+  /// Completed steps.
+  long steps() {
+    return step;
+  }
+
+  Transformer transformer() {
+    return transformer;
+  }
+
+  AdamW adam() {
+    return adam;
+  }
+
+  /// Parameters by name; the tensors that train, not copies.
+  SequencedMap<String, MemorySegment> model() {
+    return bytes(transformer.parameters());
+  }
+
+  /// AdamW's moments by name; the tensors that train, not copies.
+  SequencedMap<String, MemorySegment> optimizer() {
+    return bytes(adam.moments());
+  }
+
+  Progress progress() {
+    return new Progress(step, corpus.position(), Torch.generator());
+  }
+
+  /// Continues from there; the tensors have been filled in place before or are filled after.
+  void progress(Progress taken) {
+    step = taken.step();
+    adam.steps(taken.step());
+    corpus.position(taken.position());
+    Torch.generator(taken.generator());
+  }
+
+  private static SequencedMap<String, MemorySegment> bytes(SequencedMap<String, Tensor> tensors) {
+    var segments = new LinkedHashMap<String, MemorySegment>();
+    tensors.forEach((name, tensor) -> segments.put(name, Torch.bytes(tensor)));
+    return segments;
+  }
+}
