@@ -1,0 +1,16 @@
+/// The safetensors format: files, and sets of files with an index.
+///
+/// Start at [SafetensorsHeader], what a file says about itself. [SafetensorsReader] reads and
+/// distrusts it, [SafetensorsEncoder] writes it.
+///
+/// The reader refuses what the reference reader refuses, and two things more: a name given twice
+/// (the reference takes the last, other readers the first, and an attacker lives in between) and
+/// numbers beyond 63 bits. Every size is held against the bytes present before anything is
+/// allocated for it.
+///
+/// Called by the view of stores, by convert, import and export, and by the segment's layout, whose
+/// slots hold these headers. Imports tensors, bytes, JSON, failures and the view; no store.
+@NullMarked
+package dev.keepstone.core.format.safetensors;
+
+import org.jspecify.annotations.NullMarked;
