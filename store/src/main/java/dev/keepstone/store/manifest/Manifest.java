@@ -1,0 +1,296 @@
+package dev.keepstone.store.manifest;
+
+import dev.keepstone.core.bytes.Crc32;
+import dev.keepstone.core.health.Health;
+import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonException;
+import dev.keepstone.store.object.Fields;
+import dev.keepstone.store.object.Names;
+import dev.keepstone.store.object.StoreObject;
+import dev.keepstone.store.part.FileReceipt;
+import dev.keepstone.store.part.Part;
+import dev.keepstone.store.part.PieceReceipt;
+import dev.keepstone.store.part.ShardReceipt;
+import dev.keepstone.store.part.StoredPart;
+import dev.keepstone.store.reference.CheckpointId;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/// `manifests/<id>.json`: its presence commits the checkpoint.
+///
+/// A function of the parts and of nothing else, so that any agent may put it any number of times
+/// with the same bytes.
+///
+/// @param summary what a listing needs of it
+/// @param parts the parts in order of rank
+/// @param files every shard, state tree and extra, by rank, then as in the part
+public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> files) {
+  private static final String KIND = "manifest";
+
+  public Manifest {
+    parts = List.copyOf(parts);
+    files = List.copyOf(files);
+    if (parts.size() != summary.world) {
+      throw new IllegalArgumentException(
+          "expected a part of each of " + summary.world + " ranks, found " + parts.size());
+    }
+    for (int rank = 0; rank < parts.size(); rank++) {
+      if (!parts.get(rank).file.equals(Names.partFile(rank))) {
+        throw new IllegalArgumentException(
+            "expected part "
+                + rank
+                + " to be "
+                + Names.partFile(rank)
+                + ", found "
+                + parts.get(rank).file);
+      }
+    }
+  }
+
+  /// What a listing needs of a manifest.
+  ///
+  /// @param uid the run's
+  /// @param id the checkpoint
+  /// @param world its ranks
+  /// @param metrics those of rank 0
+  /// @param tensors how many, over all components
+  /// @param bytes sum over its shards
+  /// @param health what the numbers look like
+  /// @param uses checkpoints whose shards this one needs
+  public record Summary(
+      String uid,
+      CheckpointId id,
+      int world,
+      Json.Obj metrics,
+      long tensors,
+      long bytes,
+      Soundness health,
+      List<CheckpointId> uses) {
+    public Summary {
+      Fields.requireUid(uid);
+      uses = List.copyOf(uses);
+    }
+  }
+
+  /// What the numbers of a checkpoint look like.
+  public enum Soundness {
+    OK("ok"),
+    /// A piece has an element that is not finite.
+    SUSPECT("suspect"),
+    /// No piece has been looked at.
+    UNKNOWN("unknown");
+
+    private final String text;
+
+    Soundness(String text) {
+      this.text = text;
+    }
+
+    /// How it stands in the manifest and in listings.
+    public String text() {
+      return text;
+    }
+
+    private static Soundness parse(String text) {
+      for (Soundness soundness : values()) {
+        if (soundness.text.equals(text)) {
+          return soundness;
+        }
+      }
+      throw new JsonException(
+          "field \"health\": expected ok, suspect or unknown, found \"" + text + "\"");
+    }
+  }
+
+  /// A part, as an object of the store.
+  public record PartFile(String file, long bytes, int crc32) {}
+
+  /// A file that the checkpoint is made of.
+  ///
+  /// @param component null for all but shards
+  public record StoredFile(
+      String file, @Nullable String component, int rank, long bytes, int crc32) {
+    public StoredFile {
+      Names.requirePlain(file);
+    }
+  }
+
+  public CheckpointId id() {
+    return summary.id;
+  }
+
+  /// The manifest of a whole set of parts.
+  ///
+  /// @param parts one of each rank, in any order
+  /// @throws dev.keepstone.core.failure.KeepstoneException.Integrity where they do not cover every
+  ///   tensor exactly once ([Cover])
+  public static Manifest of(List<StoredPart> parts) {
+    List<StoredPart> ordered =
+        parts.stream().sorted(Comparator.comparingInt(stored -> stored.part().rank())).toList();
+    Part first = ordered.getFirst().part();
+    List<Part> receipts = ordered.stream().map(StoredPart::part).toList();
+    for (Part part : receipts) {
+      if (!part.uid().equals(first.uid())
+          || !part.id().equals(first.id())
+          || part.world() != first.world()) {
+        throw new IllegalArgumentException(
+            "parts of one checkpoint differ in run, id or world: rank "
+                + first.rank()
+                + " and rank "
+                + part.rank());
+      }
+    }
+    Cover.prove(receipts);
+    return new Manifest(
+        summary(receipts),
+        ordered.stream()
+            .map(stored ->
+                new PartFile(Names.partFile(stored.part().rank()), stored.bytes(), stored.crc32()))
+            .toList(),
+        receipts.stream().flatMap(part -> files(part).stream()).toList());
+  }
+
+  private static Summary summary(List<Part> parts) {
+    Part first = parts.getFirst();
+    Set<List<String>> tensors = new HashSet<>();
+    long bytes = 0;
+    boolean looked = false;
+    boolean suspect = false;
+    for (Part part : parts) {
+      for (ShardReceipt shard : part.shards()) {
+        bytes = Math.addExact(bytes, shard.bytes());
+        for (PieceReceipt piece : shard.pieces()) {
+          tensors.add(List.of(shard.component(), piece.piece().tensor().name()));
+          Health health = piece.health();
+          looked |= health != null;
+          suspect |= health != null && health.nonfinite() > 0;
+        }
+      }
+    }
+    return new Summary(
+        first.uid(),
+        first.id(),
+        first.world(),
+        first.metrics(),
+        tensors.size(),
+        bytes,
+        suspect ? Soundness.SUSPECT : looked ? Soundness.OK : Soundness.UNKNOWN,
+        List.of());
+  }
+
+  private static List<StoredFile> files(Part part) {
+    List<StoredFile> files = new ArrayList<>();
+    for (ShardReceipt shard : part.shards()) {
+      files.add(
+          new StoredFile(
+              shard.file(), shard.component(), part.rank(), shard.bytes(), shard.crc32()));
+    }
+    files.add(plain(part.state(), part.rank()));
+    for (FileReceipt extra : part.extra()) {
+      files.add(plain(extra, part.rank()));
+    }
+    return files;
+  }
+
+  private static StoredFile plain(FileReceipt receipt, int rank) {
+    return new StoredFile(receipt.file(), null, rank, receipt.bytes(), receipt.crc32());
+  }
+
+  /// The object's bytes.
+  public byte[] encode() {
+    return StoreObject.encode(
+        StoreObject.begin(KIND)
+            .put("uid", summary.uid)
+            .put("id", summary.id.toString())
+            .put("start", summary.id.start())
+            .put("step", summary.id.step())
+            .put("world", summary.world)
+            .put("metrics", summary.metrics)
+            .put("tensors", summary.tensors)
+            .put("bytes", summary.bytes)
+            .put("health", summary.health.text)
+            .put("parts", Json.array(parts.stream().map(Manifest::json).toList()))
+            .put("files", Json.array(files.stream().map(Manifest::json).toList()))
+            .put(
+                "uses",
+                Json.array(summary.uses.stream().map(id -> Json.of(id.toString())).toList()))
+            .build());
+  }
+
+  private static Json json(PartFile part) {
+    return Json.object()
+        .put("file", part.file)
+        .put("bytes", part.bytes)
+        .put("crc32", Crc32.hex(part.crc32))
+        .build();
+  }
+
+  private static Json json(StoredFile file) {
+    Json.Builder fields = Json.object().put("file", file.file);
+    if (file.component != null) {
+      fields.put("component", file.component);
+    }
+    return fields
+        .put("rank", file.rank)
+        .put("bytes", file.bytes)
+        .put("crc32", Crc32.hex(file.crc32))
+        .build();
+  }
+
+  /// @param describe the object's name, for messages
+  public static Manifest decode(byte[] bytes, String describe) {
+    return StoreObject.decode(bytes, KIND, describe, Manifest::fromJson);
+  }
+
+  private static Manifest fromJson(Json.Obj fields) {
+    CheckpointId id = Fields.id(fields, "id");
+    if (fields.integer("start") != id.start() || fields.integer("step") != id.step()) {
+      throw new JsonException(
+          "expected start and step of "
+              + id
+              + ", found "
+              + fields.integer("start")
+              + " and "
+              + fields.integer("step"));
+    }
+    return new Manifest(
+        new Summary(
+            fields.text("uid"),
+            id,
+            Fields.count(fields, "world", 1),
+            fields.object("metrics"),
+            Fields.bytes(fields, "tensors"),
+            Fields.bytes(fields, "bytes"),
+            Soundness.parse(fields.text("health")),
+            uses(fields)),
+        Fields.objects(fields, "parts").stream()
+            .map(part ->
+                new PartFile(
+                    part.text("file"), Fields.bytes(part, "bytes"), Fields.crc(part, "crc32")))
+            .toList(),
+        Fields.objects(fields, "files").stream()
+            .map(file ->
+                new StoredFile(
+                    file.text("file"),
+                    file.has("component") ? file.text("component") : null,
+                    Fields.count(file, "rank", 0),
+                    Fields.bytes(file, "bytes"),
+                    Fields.crc(file, "crc32")))
+            .toList());
+  }
+
+  private static List<CheckpointId> uses(Json.Obj fields) {
+    List<CheckpointId> uses = new ArrayList<>();
+    for (Json value : fields.array("uses")) {
+      if (!(value instanceof Json.Text(String text))) {
+        throw new JsonException("field \"uses\": expected ids");
+      }
+      uses.add(CheckpointId.parse(text));
+    }
+    return uses;
+  }
+}

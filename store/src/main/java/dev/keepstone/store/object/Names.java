@@ -1,0 +1,225 @@
+package dev.keepstone.store.object;
+
+import dev.keepstone.store.reference.CheckpointId;
+import dev.keepstone.store.reference.Decimal;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.regex.Pattern;
+
+/// Every name in a run, made and recognised (docs/spec/store.md, section 1). A name that is not
+/// recognised is not ours.
+///
+/// @param run the run's folder, a name of the store's root
+public record Names(String run) {
+  private static final Pattern PLAIN = Pattern.compile("[A-Za-z0-9][A-Za-z0-9_.-]*");
+  private static final String JSON = ".json";
+  private static final String PARENT = ".parent.json";
+  private static final String END = ".end.json";
+
+  public Names {
+    requireRun(run);
+  }
+
+  public String marker() {
+    return run + "/run.json";
+  }
+
+  public String starts() {
+    return run + "/starts";
+  }
+
+  public String start(int number) {
+    return starts() + "/" + number + JSON;
+  }
+
+  public String parent(int number) {
+    return starts() + "/" + number + PARENT;
+  }
+
+  public String manifests() {
+    return run + "/manifests";
+  }
+
+  public String manifest(CheckpointId id) {
+    return manifests() + "/" + id + JSON;
+  }
+
+  public String checkpoints() {
+    return run + "/checkpoints";
+  }
+
+  public String checkpoint(CheckpointId id) {
+    return checkpoints() + "/" + id;
+  }
+
+  /// A file in a checkpoint's folder.
+  public String file(CheckpointId id, String file) {
+    return checkpoint(id) + "/" + file;
+  }
+
+  public String part(CheckpointId id, int rank) {
+    return file(id, partFile(rank));
+  }
+
+  public String tombs() {
+    return run + "/tombs";
+  }
+
+  public String tomb(CheckpointId id, int k) {
+    return tombs() + "/" + id + "." + k + JSON;
+  }
+
+  public String end(CheckpointId id, int k) {
+    return tombs() + "/" + id + "." + k + END;
+  }
+
+  public String holds() {
+    return run + "/holds";
+  }
+
+  public String hold(CheckpointId id, String nonce, int k) {
+    return holds() + "/" + id + "." + nonce + "." + k + JSON;
+  }
+
+  /// A rank as it stands in names: five digits or more.
+  public static String rank(int rank) {
+    return String.format(Locale.ROOT, "%05d", rank);
+  }
+
+  public static String partFile(int rank) {
+    return "part-" + rank(rank) + JSON;
+  }
+
+  public static String shard(String component, int rank, String nonce) {
+    return component + "-" + rank(rank) + "." + nonce + ".safetensors";
+  }
+
+  public static String state(int rank, String nonce) {
+    return "state-" + rank(rank) + "." + nonce + JSON;
+  }
+
+  public static String index(String component) {
+    return component + ".safetensors.index.json";
+  }
+
+  /// The start whose announcement has this file name.
+  public static Optional<Integer> startOf(String file) {
+    return stripped(file, JSON).flatMap(Names::number);
+  }
+
+  /// The start whose decision has this file name.
+  public static Optional<Integer> parentOf(String file) {
+    return stripped(file, PARENT).flatMap(Names::number);
+  }
+
+  /// The checkpoint whose manifest has this file name.
+  public static Optional<CheckpointId> manifestOf(String file) {
+    return stripped(file, JSON).flatMap(CheckpointId::find);
+  }
+
+  /// The rank whose part has this file name.
+  public static Optional<Integer> partOf(String file) {
+    if (!file.startsWith("part-")) {
+      return Optional.empty();
+    }
+    return stripped(file.substring("part-".length()), JSON)
+        .filter(text -> text.length() >= 5 && text.length() <= 10)
+        .filter(text -> text.chars().allMatch(c -> c >= '0' && c <= '9'))
+        .map(Long::parseLong)
+        .filter(rank -> rank <= Integer.MAX_VALUE && partFile(rank.intValue()).equals(file))
+        .map(Long::intValue);
+  }
+
+  /// The tomb that has this file name.
+  public static Optional<TombName> tombOf(String file) {
+    return stripped(file, JSON).flatMap(TombName::find);
+  }
+
+  /// The tomb whose end has this file name.
+  public static Optional<TombName> endOf(String file) {
+    return stripped(file, END).flatMap(TombName::find);
+  }
+
+  /// The hold that has this file name.
+  public static Optional<HoldName> holdOf(String file) {
+    return stripped(file, JSON).flatMap(HoldName::find);
+  }
+
+  /// Which tomb of which checkpoint.
+  public record TombName(CheckpointId id, int k) {
+    private static Optional<TombName> find(String text) {
+      int dot = text.indexOf('.');
+      if (dot < 0) {
+        return Optional.empty();
+      }
+      return CheckpointId.find(text.substring(0, dot))
+          .flatMap(id -> number(text.substring(dot + 1)).map(k -> new TombName(id, k)));
+    }
+  }
+
+  /// Which renewal of whose hold of which checkpoint.
+  public record HoldName(CheckpointId id, String nonce, int k) {
+    private static Optional<HoldName> find(String text) {
+      String[] fields = text.split("\\.", -1);
+      if (fields.length != 3 || !Fields.isNonce(fields[1])) {
+        return Optional.empty();
+      }
+      return CheckpointId.find(fields[0])
+          .flatMap(id -> number(fields[2]).map(k -> new HoldName(id, fields[1], k)));
+    }
+  }
+
+  /// Whether a folder of the store's root may be a run.
+  public static boolean isRun(String name) {
+    return PLAIN.matcher(name).matches() && !name.equals(StoreMarker.NAME);
+  }
+
+  /// @throws IllegalArgumentException where the name is no run's
+  public static void requireRun(String name) {
+    if (!isRun(name)) {
+      throw new IllegalArgumentException(
+          "a run's name is letters, digits, '.', '_' and '-' and begins with a letter or digit,"
+              + " found \""
+              + name
+              + "\"");
+    }
+  }
+
+  /// A name that stays in its folder.
+  ///
+  /// @throws IllegalArgumentException where it does not
+  public static void requirePlain(String file) {
+    if (!PLAIN.matcher(file).matches()) {
+      throw new IllegalArgumentException(
+          "a file's name is letters, digits, '.', '_' and '-' and begins with a letter or digit,"
+              + " found \""
+              + file
+              + "\"");
+    }
+  }
+
+  /// @throws IllegalArgumentException where the name is no component's
+  public static void requireComponent(String name) {
+    if (!PLAIN.matcher(name).matches()
+        || name.contains("..")
+        || name.equals("state")
+        || name.equals("part")) {
+      throw new IllegalArgumentException(
+          "a component's name is letters, digits, '.', '_' and '-', has no '..' and is not 'state'"
+              + " or 'part', found \""
+              + name
+              + "\"");
+    }
+  }
+
+  private static Optional<String> stripped(String file, String ending) {
+    return file.endsWith(ending)
+        ? Optional.of(file.substring(0, file.length() - ending.length()))
+        : Optional.empty();
+  }
+
+  private static Optional<Integer> number(String text) {
+    long value = Decimal.find(text, Integer.MAX_VALUE);
+    return value < 1 ? Optional.empty() : Optional.of((int) value);
+  }
+}

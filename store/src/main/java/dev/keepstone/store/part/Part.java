@@ -1,0 +1,108 @@
+package dev.keepstone.store.part;
+
+import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonException;
+import dev.keepstone.store.object.Fields;
+import dev.keepstone.store.object.Names;
+import dev.keepstone.store.object.StoreObject;
+import dev.keepstone.store.reference.CheckpointId;
+import java.time.Instant;
+import java.util.List;
+
+/// One rank's receipt of what it stored of one checkpoint.
+///
+/// @param uid the run's
+/// @param id the checkpoint
+/// @param rank whose, from 0
+/// @param world ranks of the checkpoint
+/// @param nonce the start of the agent that wrote it
+/// @param metrics of the save; finite numbers, the others in state-tree form
+/// @param shards what holds its tensors
+/// @param state its state tree
+/// @param extra indexes and configurations that it put
+/// @param provenance versions of client, agent, framework and language
+/// @param sealed when the trainer let go
+/// @param stallMs how long the trainer was blocked
+public record Part(
+    String uid,
+    CheckpointId id,
+    int rank,
+    int world,
+    String nonce,
+    Json.Obj metrics,
+    List<ShardReceipt> shards,
+    FileReceipt state,
+    List<FileReceipt> extra,
+    Json.Obj provenance,
+    Instant sealed,
+    double stallMs)
+    implements PartRecord {
+  private static final String KIND = "part";
+
+  public Part {
+    Ranks.require(uid, nonce, rank, world);
+    shards = List.copyOf(shards);
+    extra = List.copyOf(extra);
+    for (ShardReceipt shard : shards) {
+      String expected = Names.shard(shard.component(), rank, nonce);
+      if (!shard.file().equals(expected)) {
+        throw new IllegalArgumentException(
+            "expected the shard of this part to be called " + expected + ", found " + shard.file());
+      }
+    }
+    String expected = Names.state(rank, nonce);
+    if (!state.file().equals(expected)) {
+      throw new IllegalArgumentException(
+          "expected the state tree of this part to be called "
+              + expected
+              + ", found "
+              + state.file());
+    }
+  }
+
+  @Override
+  public byte[] encode() {
+    return StoreObject.encode(
+        StoreObject.begin(KIND)
+            .put("uid", uid)
+            .put("id", id.toString())
+            .put("rank", rank)
+            .put("world", world)
+            .put("nonce", nonce)
+            .put("step", id.step())
+            .put("metrics", metrics)
+            .put("shards", Json.array(shards.stream().map(ShardReceipt::toJson).toList()))
+            .put("state", state.toJson())
+            .put("extra", Json.array(extra.stream().map(FileReceipt::toJson).toList()))
+            .put("provenance", provenance)
+            .put("sealed", sealed.toString())
+            .put("stall_ms", stallMs)
+            .build());
+  }
+
+  /// @param describe the object's name, for messages
+  public static Part decode(byte[] bytes, String describe) {
+    return StoreObject.decode(bytes, KIND, describe, Part::fromJson);
+  }
+
+  private static Part fromJson(Json.Obj fields) {
+    CheckpointId id = Fields.id(fields, "id");
+    if (fields.integer("step") != id.step()) {
+      throw new JsonException(
+          "field \"step\": expected " + id.step() + ", found " + fields.integer("step"));
+    }
+    return new Part(
+        fields.text("uid"),
+        id,
+        Fields.count(fields, "rank", 0),
+        Fields.count(fields, "world", 1),
+        fields.text("nonce"),
+        fields.object("metrics"),
+        Fields.objects(fields, "shards").stream().map(ShardReceipt::fromJson).toList(),
+        FileReceipt.fromJson(fields.object("state")),
+        Fields.objects(fields, "extra").stream().map(FileReceipt::fromJson).toList(),
+        fields.object("provenance"),
+        Fields.instant(fields, "sealed"),
+        fields.real("stall_ms"));
+  }
+}
