@@ -2,6 +2,7 @@ package dev.keepstone.agent.events;
 
 import dev.keepstone.core.json.Json;
 import dev.keepstone.core.json.JsonWriter;
+import dev.keepstone.segment.wire.Event;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -22,7 +23,7 @@ public final class EventLog implements AutoCloseable {
   /// Events that a late reader can still have.
   public static final int REMEMBERED = 4096;
 
-  private final Deque<Json.Obj> remembered = new ArrayDeque<>();
+  private final Deque<Event> remembered = new ArrayDeque<>();
   private final InstantSource clock;
   private final LineFile lines;
   private final LineFile words;
@@ -41,15 +42,12 @@ public final class EventLog implements AutoCloseable {
   /// @param fields what belongs to it beside `seq`, `at` and `event`, in order
   public synchronized void add(String event, Json.Obj fields) {
     Instant at = clock.instant().truncatedTo(ChronoUnit.MILLIS);
-    Json.Builder full =
-        Json.object().put("seq", ++last).put("at", at.toString()).put("event", event);
-    fields.fields().forEach(full::put);
-    Json.Obj entry = full.build();
+    Event entry = new Event(++last, at, event, fields);
     if (remembered.size() == REMEMBERED) {
       remembered.removeFirst();
     }
     remembered.addLast(entry);
-    lines.append(JsonWriter.compact(entry));
+    lines.append(JsonWriter.compact(entry.toJson()));
     if (!event.equals("progress")) {
       words.append(sentence(at, event, fields));
     }
@@ -64,18 +62,23 @@ public final class EventLog implements AutoCloseable {
   /// Waits for events after a sequence number.
   ///
   /// @return those remembered, in order; empty after the timeout, or once closed
-  public synchronized List<Json.Obj> await(long after, long timeoutMillis)
+  public synchronized List<Event> await(long after, long timeoutMillis)
       throws InterruptedException {
     if (last <= after && !closed) {
       wait(timeoutMillis);
     }
-    List<Json.Obj> found = new ArrayList<>();
-    for (Json.Obj entry : remembered) {
-      if (entry.integer("seq") > after) {
+    List<Event> found = new ArrayList<>();
+    for (Event entry : remembered) {
+      if (entry.sequence() > after) {
         found.add(entry);
       }
     }
     return found;
+  }
+
+  /// Whether nothing more will come.
+  public synchronized boolean closed() {
+    return closed;
   }
 
   private static String sentence(Instant at, String event, Json.Obj fields) {

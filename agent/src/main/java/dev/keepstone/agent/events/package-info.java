@@ -1,7 +1,7 @@
 /// What happened, in order: remembered for streams, kept in `events.jsonl`, told in `agent.log`.
 ///
 /// Start at [EventLog]. Everything that acts in the agent adds to it; connections read from it.
-/// Imports `core` alone.
+/// Imports `core` and `segment.wire` alone.
 @NullMarked
 package dev.keepstone.agent.events;
 

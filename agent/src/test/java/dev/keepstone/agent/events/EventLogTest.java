@@ -3,6 +3,7 @@ package dev.keepstone.agent.events;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.keepstone.core.json.Json;
+import dev.keepstone.segment.wire.Event;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -37,9 +38,9 @@ final class EventLogTest {
       for (int i = 0; i < EventLog.REMEMBERED + 10; i++) {
         log.add("progress", Json.object().build());
       }
-      List<Json.Obj> all = log.await(0, 0);
+      List<Event> all = log.await(0, 0);
       assertThat(all).hasSize(EventLog.REMEMBERED);
-      assertThat(all.getFirst().integer("seq")).isEqualTo(11);
+      assertThat(all.getFirst().sequence()).isEqualTo(11);
       assertThat(log.await(EventLog.REMEMBERED + 8, 0)).hasSize(2);
     }
   }

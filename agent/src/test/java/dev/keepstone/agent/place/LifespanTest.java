@@ -2,10 +2,11 @@ package dev.keepstone.agent.place;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.keepstone.segment.place.Outlives;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-final class OutlivesTest {
+final class LifespanTest {
   @ParameterizedTest
   @CsvSource({
     "0::/user.slice/user-1000.slice/session-3.scope, false, NODE",
@@ -17,6 +18,6 @@ final class OutlivesTest {
     "0::/, false, NODE",
   })
   void theControlGroupTellsWhatAnAgentIsTiedTo(String cgroups, boolean marker, Outlives expected) {
-    assertThat(Outlives.judge(cgroups, marker)).isEqualTo(expected);
+    assertThat(Lifespan.judge(cgroups, marker)).isEqualTo(expected);
   }
 }

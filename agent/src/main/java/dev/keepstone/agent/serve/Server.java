@@ -1,0 +1,105 @@
+package dev.keepstone.agent.serve;
+
+import dev.keepstone.agent.events.EventLog;
+import dev.keepstone.segment.wire.FrameChannel;
+import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.nio.file.attribute.UserPrincipal;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Supplier;
+import jdk.net.ExtendedSocketOptions;
+
+/// The listening socket and its connections.
+public final class Server implements AutoCloseable {
+  /// Connections at a time. A node has a trainer per device and a few people looking; more is a
+  /// leak on the other side, and refused before it costs a thread.
+  public static final int MAX_CONNECTIONS = 512;
+
+  private final Path socket;
+  private final EventLog events;
+  private final Supplier<Talk> talks;
+  private final UserPrincipal owner;
+  private final ServerSocketChannel listening;
+  private final Set<Connection> connections = ConcurrentHashMap.newKeySet();
+
+  private Server(Path socket, EventLog events, Supplier<Talk> talks, ServerSocketChannel listening)
+      throws IOException {
+    this.socket = socket;
+    this.events = events;
+    this.talks = talks;
+    this.owner = Files.getOwner(socket);
+    this.listening = listening;
+  }
+
+  /// Binds and begins to accept. The socket appears under its name only when it is ready and closed
+  /// to other users, and takes the place of one that a dead agent left.
+  ///
+  /// @param talks gives one conversation per connection
+  public static Server open(Path socket, EventLog events, Supplier<Talk> talks) throws IOException {
+    Path temporary = socket.resolveSibling(socket.getFileName() + ".new");
+    Files.deleteIfExists(temporary);
+    ServerSocketChannel listening = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+    try {
+      listening.bind(UnixDomainSocketAddress.of(temporary));
+      Files.setPosixFilePermissions(temporary, PosixFilePermissions.fromString("rw-------"));
+      Files.move(temporary, socket, StandardCopyOption.ATOMIC_MOVE);
+      Server server = new Server(socket, events, talks, listening);
+      Thread.ofPlatform().daemon().name("accept").start(server::accept);
+      return server;
+    } catch (IOException e) {
+      listening.close();
+      throw e;
+    }
+  }
+
+  private void accept() {
+    while (true) {
+      try {
+        SocketChannel channel = listening.accept();
+        begin(channel);
+      } catch (ClosedChannelException e) {
+        return;
+      } catch (IOException e) {
+        events.note("accepting a connection failed: " + e.getMessage());
+        if (!listening.isOpen()) {
+          return;
+        }
+      }
+    }
+  }
+
+  private void begin(SocketChannel channel) throws IOException {
+    UserPrincipal peer = channel.getOption(ExtendedSocketOptions.SO_PEERCRED).user();
+    if (!peer.equals(owner)) {
+      events.note("closed the connection of another user, " + peer.getName());
+      channel.close();
+    } else if (connections.size() >= MAX_CONNECTIONS) {
+      events.note("closed a connection beyond " + MAX_CONNECTIONS);
+      channel.close();
+    } else {
+      Connection connection =
+          new Connection(new FrameChannel(channel), talks.get(), events, connections::remove);
+      connections.add(connection);
+      Thread.ofPlatform().daemon().name("connection").start(connection);
+    }
+  }
+
+  /// Stops accepting, ends every connection and removes the socket.
+  @Override
+  public void close() throws IOException {
+    Files.deleteIfExists(socket);
+    listening.close();
+    for (Connection connection : connections) {
+      connection.close();
+    }
+  }
+}
