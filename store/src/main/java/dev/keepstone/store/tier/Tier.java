@@ -31,6 +31,9 @@ public interface Tier {
   /// [#list] with sizes and kinds.
   List<Disk.Entry> entries(String directory);
 
+  /// What lies directly in the store's root.
+  List<Disk.Entry> root();
+
   /// Removes an object or an empty directory; a missing one is success, a directory that is not
   /// empty stays.
   void delete(String name);

@@ -1,0 +1,165 @@
+package dev.keepstone.store.run;
+
+import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.store.manifest.Manifest;
+import dev.keepstone.store.object.Decision;
+import dev.keepstone.store.object.Names;
+import dev.keepstone.store.object.Names.TombName;
+import dev.keepstone.store.object.RunMarker;
+import dev.keepstone.store.object.Start;
+import dev.keepstone.store.object.Tomb;
+import dev.keepstone.store.part.Part;
+import dev.keepstone.store.part.PartRecord;
+import dev.keepstone.store.reference.CheckpointId;
+import dev.keepstone.store.tier.StoreClock;
+import dev.keepstone.store.tier.Tier;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/// One run in one tier: its identity, and looks at it.
+///
+/// Objects never change once they are put, so what a look needs of each is read once and
+/// remembered: a look lists three directories and reads what is new. Safe for use by several
+/// threads.
+public final class Run {
+  /// How long readers wait for a start to choose its parent before they answer from the line before
+  /// it.
+  public static final Duration DECISION_WAIT = Duration.ofSeconds(2);
+
+  private static final Duration DECISION_POLL = Duration.ofMillis(50);
+
+  private final Tier tier;
+  private final Names names;
+  private final RunMarker marker;
+  private final Objects objects;
+
+  Run(Tier tier, Names names, RunMarker marker) {
+    this.tier = tier;
+    this.names = names;
+    this.marker = marker;
+    this.objects = new Objects(tier, names, marker.uid());
+  }
+
+  public Tier tier() {
+    return tier;
+  }
+
+  public Names names() {
+    return names;
+  }
+
+  public String name() {
+    return names.run();
+  }
+
+  /// 32 hex digits, in every object of the run.
+  public String uid() {
+    return marker.uid();
+  }
+
+  /// Looks at manifests, then starts, then tombs and ends: a checkpoint that is on the line of the
+  /// starts seen later was either seen or is newer than the look.
+  public View look() {
+    ManifestsSeen manifests = objects.manifests();
+    return view(manifests, objects.starts());
+  }
+
+  /// Looks at starts, then manifests, then tombs and ends: for a start that chooses its parent. The
+  /// parent of every decided start that it sees is then among the manifests, so that the new start
+  /// never goes back behind it.
+  public View lookToStart() {
+    StartsSeen starts = objects.starts();
+    return view(objects.manifests(), starts);
+  }
+
+  /// [#look], again until the newest start has chosen its parent or [#DECISION_WAIT] is over; then
+  /// the answer comes from the line before it, and [View#undecided] says so.
+  public View lookDecided(StoreClock clock) {
+    long begin = clock.nanos();
+    while (true) {
+      View view = look();
+      if (!view.undecided() || clock.nanos() - begin >= DECISION_WAIT.toNanos()) {
+        return view;
+      }
+      clock.pause(DECISION_POLL);
+    }
+  }
+
+  private View view(ManifestsSeen manifests, StartsSeen starts) {
+    TombsSeen tombs = objects.tombs(manifests.summaries()::containsKey);
+    List<Damaged> damaged = new ArrayList<>(manifests.damaged());
+    damaged.addAll(starts.damaged());
+    damaged.addAll(tombs.damaged().values());
+    return new View(name(), manifests.summaries(), starts, tombs, damaged);
+  }
+
+  /// Looks at starts alone.
+  public StartsSeen starts() {
+    return objects.starts();
+  }
+
+  /// Looks at tombs alone, and reads the ends of one checkpoint.
+  public TombsSeen tombs(CheckpointId id) {
+    return objects.tombs(id::equals);
+  }
+
+  /// Looks at tombs alone, and reads the ends of these checkpoints.
+  public TombsSeen tombs(Collection<CheckpointId> ids) {
+    return objects.tombs(Set.copyOf(ids)::contains);
+  }
+
+  /// The announcement of a start.
+  ///
+  /// @throws KeepstoneException.NotFound where there is none
+  public Start start(int number) {
+    return objects
+        .start(number)
+        .orElseThrow(() -> missing("there is no start " + number, names.start(number)));
+  }
+
+  /// The decision of a start, where it has one.
+  public Optional<Decision> decision(int start) {
+    return objects.decision(start);
+  }
+
+  /// A tomb, where it is there.
+  public Optional<Tomb> tomb(TombName name) {
+    return objects.tomb(name);
+  }
+
+  /// All of a manifest.
+  ///
+  /// @throws KeepstoneException.NotFound where there is none
+  public Manifest manifest(CheckpointId id) {
+    return findManifest(id)
+        .orElseThrow(() -> missing("there is no checkpoint " + id, names.manifest(id)));
+  }
+
+  /// All of a manifest, or empty where there is none.
+  public Optional<Manifest> findManifest(CheckpointId id) {
+    return objects.manifest(id);
+  }
+
+  /// What a rank put for a checkpoint, or empty where it has put nothing yet.
+  public Optional<PartRecord> part(CheckpointId id, int rank) {
+    return objects.part(id, rank);
+  }
+
+  /// The parts of a committed checkpoint, in order of rank, each as the manifest says it is.
+  ///
+  /// @throws KeepstoneException.Integrity where one is missing or another than the manifest's
+  public List<Part> parts(Manifest manifest) {
+    return objects.parts(manifest);
+  }
+
+  private KeepstoneException.NotFound missing(String what, String name) {
+    return new KeepstoneException.NotFound(
+        what,
+        tier.describe(name),
+        "keepstone ls " + tier.describe(name()) + " shows what is there");
+  }
+}
