@@ -1,0 +1,75 @@
+"""The save path's copy: from the trainer's tensors into a lent slot."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Optional
+
+from . import _dtypes
+from ._layout import Piece
+from ._segment import Segment, array, view
+
+
+class Capture:
+    """The destinations of one registered layout, built once; per save one copy call for all torch tensors."""
+
+    def __init__(self, segment: Segment, pieces: list[Piece], at: list[int]) -> None:
+        self._segment = segment
+        self._pieces, self._at = pieces, at
+        self._torch = [index for index, piece in enumerate(pieces) if piece.kind == "torch"]
+        self._others = [index for index, piece in enumerate(pieces) if piece.kind != "torch"]
+        self._all_torch = not self._others
+        self._views: list[Optional[list[Any]]] = [None] * segment.slots
+        for slot in range(segment.slots):
+            self._destinations(slot)
+
+    def _destinations(self, slot: int) -> list[Any]:
+        views = self._views[slot]
+        if views is None:
+            base = self._segment.slot_at(slot)
+            views = []
+            for piece, at in zip(self._pieces, self._at):
+                size = _dtypes.size_of(piece.dtype, piece.shape)
+                if piece.kind == "torch":
+                    views.append(view(self._segment.map, base + at, piece.dtype, piece.shape, size))
+                elif piece.kind == "numpy":
+                    views.append(array(self._segment.map, base + at, piece.dtype, piece.shape, size))
+                else:
+                    views.append((base + at, base + at + size))
+            self._views[slot] = views
+        return views
+
+    def copy(self, slot: int, tensors: list[Any]) -> None:
+        """Copies every tensor's values into the slot; returns when they are there."""
+        destinations = self._destinations(slot)
+        if self._torch:
+            torch = _dtypes.torch()
+            if self._all_torch:
+                into, sources = destinations, tensors
+            else:
+                into = [destinations[index] for index in self._torch]
+                sources = [tensors[index] for index in self._torch]
+            with torch.no_grad():
+                if hasattr(torch, "_foreach_copy_"):
+                    torch._foreach_copy_(into, sources)
+                else:
+                    for destination, source in zip(into, sources):
+                        destination.copy_(source)
+        for index in self._others:
+            if self._pieces[index].kind == "numpy":
+                _dtypes.numpy().copyto(destinations[index], tensors[index], casting="equiv")
+            else:
+                begin, end = destinations[index]
+                self._segment.map[begin:end] = tensors[index]
+
+    def release(self) -> None:
+        """Drops the views, so that the mapping can go."""
+        self._views = [None] * len(self._views)
+
+
+def state_area(metrics: dict[str, Any], values: list[Any]) -> bytes:
+    """The state area's JSON."""
+    text = json.dumps(
+        {"metrics": metrics, "values": values}, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    )
+    return text.encode()

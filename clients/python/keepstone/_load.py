@@ -1,0 +1,165 @@
+"""Reading a checkpoint without a template and without an agent."""
+
+from __future__ import annotations
+
+import fnmatch
+import mmap as mapping
+import os
+import zlib
+from collections.abc import Iterable
+from typing import Any, Union
+
+from . import _dtypes, _state
+from ._errors import IntegrityError
+from ._results import Restored
+from ._segment import array, view
+from ._store import Checkpoint, needs_library, read_shard, resolve
+from ._targets import Key, Stored, Stream, new_tensor, stored_tensors
+
+Patterns = Union[None, str, Iterable[str]]
+
+# The names of dicts whose members go with a tensor's name; everything else in a tree stays where its tensors are left out.
+_GRANULE = 1 << 20
+
+
+def load(
+    ref: str, *, include: Patterns = None, exclude: Patterns = None, device: Any = "cpu", mmap: bool = False
+) -> tuple[dict[Any, Any], Restored]:
+    """The state of a checkpoint as plain values and tensors, and what it is.
+
+    `ref` is `STORE/RUN@WHICH`. Modules come back as dicts of tensors by name, optimizers with their state by parameter name. `include` and `exclude` are
+    globs (`"model"`, `"optimizer.*.exp_avg"`) over component and component.name; tensors left out are missing in the tree. With `mmap` the tensors are
+    private copy-on-write mappings of the shards. Every checksum is checked either way.
+    """
+    run, found = resolve(ref)
+    checkpoint = run.checkpoint(found)
+    needs_library(checkpoint)
+    tensors = stored_tensors(checkpoint.pieces())
+    node = checkpoint.state()["state"]
+    root = node.get("state", {}) if isinstance(node, dict) else {}
+    chosen = {key for key in tensors if _selected(key, include, exclude)}
+    root = _pruned(root, chosen)
+    leaves = {(leaf["component"], leaf["name"]): leaf for leaf in leaves_of(root)}
+    for key in leaves:
+        if key not in tensors:
+            raise IntegrityError(
+                f"the state tree names a tensor {'.'.join(key)} that the checkpoint does not hold", checkpoint.directory
+            )
+    made: dict[Key, Any] = {}
+    if mmap and _dtypes.torch() is not None:
+        made = _mapped(checkpoint, tensors, leaves)
+    wanted = {key: [new_tensor(tensors[key], leaf.get("like"))] for key, leaf in leaves.items() if key not in made}
+    read_tensors(checkpoint, tensors, wanted)
+    made.update({key: targets[0] for key, targets in wanted.items()})
+    torch = _dtypes.torch()
+    if torch is not None and str(device) != "cpu":
+        made = {key: one.to(device) if isinstance(one, torch.Tensor) else one for key, one in made.items()}
+    shared: dict[Key, Any] = {}
+
+    def take(leaf: dict[str, Any], path: str) -> Any:
+        key = (leaf["component"], leaf["name"])
+        if key not in shared:
+            one = made[key]
+            if leaf.get("like") == "bytes":
+                one = bytes(one)
+            elif leaf.get("parameter") and torch is not None and isinstance(one, torch.Tensor):
+                one = torch.nn.Parameter(one, requires_grad=one.is_floating_point() or one.is_complex())
+            shared[key] = one
+        return shared[key]
+
+    tree = _state.decode(root, "state", take)
+    restored = Restored(
+        step=found.step,
+        id=str(found),
+        metrics=_state.decode(checkpoint.manifest.get("metrics", {}), "metrics", take),
+        source="store",
+        state=tree,
+    )
+    return tree, restored
+
+
+def read_tensors(checkpoint: Checkpoint, tensors: dict[Key, Stored], wanted: dict[Key, list[Any]]) -> None:
+    """Fills the wanted targets from the shards; pieces that nobody wants are not read."""
+    stream = Stream(tensors, wanted)
+    position = 0
+    for path, shard in checkpoint.shards():
+        indexes = {
+            index for index, piece in enumerate(shard["pieces"]) if (shard["component"], piece["name"]) in wanted
+        }
+        if indexes:
+            for at, data in read_shard(path, shard, indexes):
+                stream.feed(position + at, data)
+        position += sum(piece["bytes"] for piece in shard["pieces"])
+    stream.finish()
+
+
+def leaves_of(node: Any) -> Iterable[dict[str, Any]]:
+    """The tensor leaves of a tree."""
+    if isinstance(node, dict):
+        if node.get("~") == "tensor":
+            yield node
+            return
+        node = list(node.values())
+    if isinstance(node, list):
+        for item in node:
+            if isinstance(item, (dict, list)):
+                yield from leaves_of(item)
+
+
+def _mapped(checkpoint: Checkpoint, tensors: dict[Key, Stored], leaves: dict[Key, Any]) -> dict[Key, Any]:
+    """Tensors that lie whole in one shard, as private mappings of it."""
+    made: dict[Key, Any] = {}
+    for path, shard in checkpoint.shards():
+        pieces = [
+            (key, piece)
+            for piece in shard["pieces"]
+            if (key := (shard["component"], piece["name"])) in leaves
+            and tensors[key].is_whole()
+            and leaves[key].get("like") not in ("bytes", "bytearray")
+        ]
+        if not pieces:
+            continue
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size != shard["bytes"]:
+                raise IntegrityError(f"the shard does not have the {shard['bytes']} bytes that were committed", path)
+            memory = mapping.mmap(file.fileno(), shard["bytes"], access=mapping.ACCESS_COPY)
+        for key, piece in pieces:
+            with memoryview(memory) as seen:
+                for number, done in enumerate(range(0, piece["bytes"], _GRANULE)):
+                    begin = piece["at"] + done
+                    end = min(begin + _GRANULE, piece["at"] + piece["bytes"])
+                    if f"{zlib.crc32(seen[begin:end]):08x}" != piece["crcs"][number * 8 : number * 8 + 8]:
+                        raise IntegrityError(
+                            f"bytes {begin}..{end - 1} do not match their checksum, in tensor {piece['name']}", path
+                        )
+            build = array if leaves[key].get("like") == "numpy" else view
+            made[key] = build(memory, piece["at"], tensors[key].dtype, tensors[key].shape, piece["bytes"])
+    return made
+
+
+def _selected(key: Key, include: Patterns, exclude: Patterns) -> bool:
+    names = (key[0], f"{key[0]}.{key[1]}")
+
+    def any_of(patterns: Patterns) -> bool:
+        several = [patterns] if isinstance(patterns, str) else list(patterns or ())
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in several for name in names)
+
+    return (include is None or any_of(include)) and not any_of(exclude)
+
+
+def _pruned(node: Any, chosen: set[Key]) -> Any:
+    """The tree without the members that are, or consist only of, tensors left out."""
+    if isinstance(node, list):
+        return [_pruned(item, chosen) for item in node]
+    if not isinstance(node, dict) or node.get("~") == "tensor":
+        return node
+    if node.get("~") in ("dict", "odict", "ddict", "counter"):
+        return {**node, "v": [[key, _pruned(item, chosen)] for key, item in node["v"] if _keep(item, chosen)]}
+    return {key: _pruned(item, chosen) for key, item in node.items() if _keep(item, chosen)}
+
+
+def _keep(node: Any, chosen: set[Key]) -> bool:
+    leaves = list(leaves_of(node))
+    if isinstance(node, list):  # a list keeps its length, so it stays or goes whole
+        return all((leaf["component"], leaf["name"]) in chosen for leaf in leaves)
+    return not leaves or any((leaf["component"], leaf["name"]) in chosen for leaf in leaves)

@@ -1,0 +1,250 @@
+"""The client's conversation with the agent: greeting, start, registration, lending, sealing; and beginning again after the agent's death."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import socket
+import time
+from typing import Any, Optional
+
+from . import _agent, _dtypes
+from ._capture import Capture
+from ._errors import AgentUnavailable, Busy, KeepstoneError
+from ._layout import Plan
+from ._segment import Segment
+from ._wire import Connection, ConnectionLost
+
+SLOTS = 2
+# After a failed attempt to get an agent back, how long a save does not try again: each attempt may take seconds.
+_PAUSE_SECONDS = 10.0
+
+
+class Session:
+    """Holds the connection, the start, and the registered segment. The caller serialises all use."""
+
+    def __init__(self, store: str, run: str, token: str, keep_last: int, budget: Optional[int]) -> None:
+        self._announced: dict[str, Any] = {
+            "store": store,
+            "run": run,
+            "token": token,
+            "rank": 0,
+            "world": 1,
+            "policy": {"keep_last": keep_last},
+        }
+        self._budget = budget
+        self._client = _agent.Client()
+        self._connection: Optional[Connection] = None
+        self._start: Optional[dict[str, Any]] = None
+        self._wanted = "latest"
+        self._segment: Optional[Segment] = None
+        self._capture: Optional[Capture] = None
+        self._layout = 0
+        self._generation = 0  # the last sealed one of the segment
+        self._not_before = 0.0
+        self._told: list[dict[str, Any]] = []
+        self.plan: Optional[Plan] = None
+        self.state_capacity = 0
+        self.outlives = "node"
+        self._connect()
+
+    # Connection
+
+    def _connect(self) -> Connection:
+        try:
+            connection = _agent.connect()
+            answer = self._client.greet(connection, self._generation)
+        except ConnectionLost as lost:
+            raise AgentUnavailable(
+                f"the agent ended while it was greeted: {lost}", _agent.directory(), "see keepstone agent logs"
+            ) from lost
+        self.outlives = str(answer.get("outlives", "node"))
+        self._connection = connection
+        return connection
+
+    def _again(self) -> Connection:
+        """A new connection after the old one's end: another agent, started if need be, which is told of our last seal."""
+        self._connection = None
+        if time.monotonic() < self._not_before:
+            raise AgentUnavailable(
+                "the agent was lost and could not be started again", _agent.directory(), "see keepstone agent logs"
+            )
+        try:
+            connection = self._connect()
+            if self._start is not None:
+                self._start = connection.request("start", **self._announced, wanted=self._wanted)
+        except ConnectionLost as lost:
+            self._connection = None
+            self._not_before = time.monotonic() + _PAUSE_SECONDS
+            raise AgentUnavailable(
+                f"the agent was lost again: {lost}", _agent.directory(), "see keepstone agent logs"
+            ) from lost
+        except KeepstoneError:
+            self._connection = None
+            self._not_before = time.monotonic() + _PAUSE_SECONDS
+            raise
+        return connection
+
+    def _call(self, do: str, seconds: Optional[float] = None, **fields: Any) -> dict[str, Any]:
+        """A request; asked once more of the agent that follows when this one dies meanwhile."""
+        connection = self._connection or self._again()
+        try:
+            return self._answer(connection, do, seconds, fields)
+        except ConnectionLost:
+            return self._answer(self._again(), do, seconds, fields)
+
+    def _answer(
+        self, connection: Connection, do: str, seconds: Optional[float], fields: dict[str, Any]
+    ) -> dict[str, Any]:
+        try:
+            return connection.request(do, seconds, **fields)
+        except ConnectionLost:
+            self._connection = None
+            raise
+
+    def news(self, wait: bool = False) -> list[dict[str, Any]]:
+        """What the agent told of ended attempts since the last call."""
+        if self._connection is not None:
+            try:
+                for answer in self._connection.owed(wait):
+                    self._told += answer.get("ended", [])
+            except ConnectionLost:
+                self._connection = None
+        told, self._told = self._told, []
+        return told
+
+    # The start and a restore
+
+    def start(self, wanted: str) -> dict[str, Any]:
+        """Announces this start, or says again what was decided."""
+        if self._start is None:
+            self._wanted = wanted
+            self._start = self._call("start", **self._announced, wanted=wanted)
+        return self._start
+
+    @property
+    def started(self) -> Optional[dict[str, Any]]:
+        return self._start
+
+    def open(self, id: str) -> tuple[Connection, dict[str, Any]]:
+        """Opens a checkpoint for restoring; the connection is for the windows."""
+        answer = self._call("open", id=id)
+        assert self._connection is not None
+        return self._connection, answer
+
+    def done(self) -> None:
+        if self._connection is not None:
+            try:
+                self._connection.request("done", 60.0)
+            except ConnectionLost:
+                self._connection = None
+
+    # Saving
+
+    def register(self, plan: Plan, state_bytes: int, seconds: float) -> None:
+        """Gets a segment for a plan; the one before lives on in the agent until its generations are committed."""
+        self._release()
+        pieces = [
+            {"component": p.component, "name": p.name, "dtype": p.dtype, "shape": list(p.shape)} for p in plan.pieces
+        ]
+        answer = self._call(
+            "register",
+            seconds + 600.0,
+            pieces=pieces,
+            state=plan.template,
+            state_bytes=state_bytes,
+            slots=SLOTS,
+            budget=self._budget,
+            limit_rate=None,
+            configs=plan.configs,
+            provenance=provenance(),
+            timeout_ms=int(seconds * 1000),
+        )
+        segment = Segment(answer["segment"])
+        self._generation = 0
+        self._layout = answer["layout"]
+        self._capture = Capture(segment, plan.pieces, answer["at"])
+        segment.populated()
+        self._segment, self.plan = segment, plan
+        self.state_capacity = answer["state_capacity"]
+
+    def rebind(self, plan: Plan) -> None:
+        """Another plan of the layout that is registered already."""
+        self.plan = plan
+
+    def _release(self) -> None:
+        if self._capture is not None:
+            self._capture.release()
+        if self._segment is not None:
+            self._segment.close()
+        self._capture = self._segment = self.plan = None
+        self._generation = 0
+
+    def lend(self, seconds: float) -> tuple[int, int]:
+        """Slot and generation to write next; without a round trip where the agent has lent ahead. `Busy` after `seconds`."""
+        assert self._segment is not None
+        lent = self._segment.lent()
+        if lent is None or lent[1] <= self._generation:
+            self._told += self.news(
+                wait=True
+            )  # the agent answers a seal at once, and has lent the next slot by then if one is free
+            lent = self._segment.lent()
+        if lent is None or lent[1] <= self._generation or self._connection is None:
+            answer = self._call("lend", seconds + 60.0, timeout_ms=int(seconds * 1000))
+            lent = (answer["slot"], answer["generation"])
+            if lent[1] <= self._generation:
+                raise Busy("the agent lent a generation that is sealed already", self._segment.path, "try again")
+        return lent
+
+    def write(self, slot: int, generation: int, step: int, tensors: list[Any], state: bytes, since_ns: int) -> int:
+        """Copies, seals, and tells the agent without waiting for it; returns the stall in nanoseconds."""
+        assert self._segment is not None and self._capture is not None
+        self._segment.write_state(slot, state)
+        self._capture.copy(slot, tensors)
+        stall = time.perf_counter_ns() - since_ns
+        self._segment.seal(slot, generation, step, state, stall)
+        self._generation = generation
+        return stall
+
+    def announce(self, slot: int, generation: int, step: int) -> None:
+        """Tells of a seal; a new agent learns of it from the greeting instead."""
+        if self._connection is None:
+            self._again()
+            return
+        try:
+            self._connection.post("sealed", layout=self._layout, slot=slot, generation=generation, step=step)
+        except ConnectionLost:
+            self._again()
+
+    def wait(self, id: Optional[str], seconds: float) -> list[dict[str, Any]]:
+        """Waits until an id (None: all) has ended, and returns what ended; `Busy` after `seconds`."""
+        answer = self._call("wait", seconds + 60.0, id=id, timeout_ms=int(seconds * 1000))
+        return self.news() + list(answer.get("ended", []))
+
+    def close(self) -> None:
+        """Ends the conversation; the agent frees the segment when what lies in it is durable."""
+        self._release()
+        if self._connection is not None:
+            with contextlib.suppress(ConnectionLost, KeepstoneError):
+                self._connection.request("close", 60.0)
+            self._connection.close()
+            self._connection = None
+        self._client.close()
+
+    def forget(self) -> None:
+        """In a forked child: lets go of what belongs to the parent, without a word to the agent."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._client.close()
+
+
+def provenance() -> dict[str, str]:
+    """Who saves: versions and host."""
+    found = {"client": _agent.VERSION, "python": platform.python_version(), "host": socket.gethostname()}
+    torch, numpy = _dtypes.torch(), _dtypes.numpy()
+    if torch is not None:
+        found["framework"] = f"torch {torch.__version__}"
+    if numpy is not None:
+        found["numpy"] = str(numpy.__version__)
+    return found

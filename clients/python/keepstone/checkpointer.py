@@ -1,0 +1,476 @@
+"""The front door: save, restore, and what a trainer may say about them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import secrets
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from typing import Any, NoReturn, Optional, Union
+
+from . import _dtypes, _layout, _rng, _state
+from ._capture import state_area
+from ._errors import AgentUnavailable, Busy, Fenced, IntegrityError, KeepstoneError, NotFound, Refused, from_wire
+from ._load import read_tensors
+from ._loader import Loader
+from ._nodes import Changed
+from ._options import choice, refuse_foreign, steps, store_path
+from ._restore import Filling
+from ._results import Restored, Saved
+from ._session import Session
+from ._sources import from_memory, from_windows
+from ._store import Run, read_object
+from ._targets import stored_tensors
+
+_log = logging.getLogger("keepstone")
+_WANTED = {"auto": "latest", "must": "must", "never": "fresh"}
+# Attempts that may fail one after another before a save says so by raising.
+_FAILURES_IN_A_ROW = 3
+
+_live: weakref.WeakSet[Checkpointer] = weakref.WeakSet()
+
+
+class Checkpointer:
+    """Saves and restores the training state of one run.
+
+    `every="500steps"` is when `step()` saves. `resume`: `auto` (latest, or fresh when the run has none), `must`, `never` (a fresh start; nothing is
+    deleted). `on_busy`: what `step()` does while earlier saves are still draining, `skip` or `wait`. `on_no_agent`: `fail`, or `warn` and go on
+    without saving. Timeouts in seconds; `budget` bounds the shared memory of this run, in bytes. `token` names this launch; give the same one to join a
+    start.
+    """
+
+    def __init__(
+        self,
+        store: Union[str, os.PathLike[str]],
+        run: str,
+        *,
+        every: Union[str, int] = "500steps",
+        keep_last: int = 3,
+        resume: str = "auto",
+        rng: bool = True,
+        token: Optional[str] = None,
+        budget: Optional[int] = None,
+        on_busy: str = "skip",
+        on_no_agent: str = "fail",
+        staging_timeout: float = 120,
+        close_timeout: float = 600,
+        **foreign: NoReturn,
+    ) -> None:
+        refuse_foreign(foreign)
+        self._store = store_path(store)
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", run):
+            raise Refused(
+                "a run's name consists of letters, digits, dot, underscore and hyphen", repr(run), "choose another name"
+            )
+        self._run = run
+        self._every = steps(every)
+        self._resume = choice("resume", resume, _WANTED)
+        self._on_busy = choice("on_busy", on_busy, ("skip", "wait"))
+        self._on_no_agent = choice("on_no_agent", on_no_agent, ("fail", "warn"))
+        if not isinstance(keep_last, int) or keep_last < 1:
+            raise Refused("keep_last must be at least 1", repr(keep_last))
+        self._rng = rng
+        self._staging_timeout, self._close_timeout = float(staging_timeout), float(close_timeout)
+        self._saves: dict[int, Saved] = {}
+        self._failures = 0
+        self._fenced: Optional[KeepstoneError] = None
+        self._restored = False
+        self._closed = False
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._token = token or secrets.token_hex(16)
+        self._keep_last, self._budget = keep_last, budget
+        self._session: Optional[Session] = None
+        with self._agent_wanted():
+            self._session = Session(self._store, self._run, self._token, self._keep_last, self._budget)
+        _live.add(self)
+
+    # Restoring
+
+    def restore(
+        self, state: dict[Any, Any], *, which: Union[str, int, None] = None, strict: bool = True
+    ) -> Optional[Restored]:
+        """Puts the checkpoint of this start's parent back into `state`, in place; None on a fresh start.
+
+        `which` chooses another parent (`"latest~1"`, a step, an id). With `strict`, a state that is not exactly the saved one is `Refused` and nothing is
+        touched; without, what fits is taken and the rest is listed in the result.
+        """
+        with self._lock:
+            self._usable()
+            if self._saves:
+                raise Refused(
+                    "this start has saved already; what it restores was decided before",
+                    self._on(),
+                    "make a new Checkpointer",
+                )
+            wanted = _WANTED[self._resume] if which is None else str(which)
+            with self._agent_wanted():
+                session = self._there()
+                answer = session.start(wanted)
+                self._restored = True
+                for passed in answer.get("skipped", ()):
+                    _log.warning("keepstone: passed over %s", passed if isinstance(passed, str) else _words(passed))
+                if answer["parent"] is None:
+                    return None
+                return self._restore_from(session, state, answer["parent"], strict)
+            return self._restore_without_agent(state, wanted, strict)
+
+    def _restore_from(self, session: Session, state: dict[Any, Any], id: str, strict: bool) -> Restored:
+        connection, answer = session.open(id)
+        try:
+            tensors = stored_tensors(answer["pieces"])
+            filling = Filling(tensors)
+            tree = answer["state"]
+            filling.begin(state, tree.get("state", {}))
+            filling.check(strict, f"{self._on()}@{id}")
+            if answer["from"] == "memory":
+                from_memory(answer["segment"], answer["slot_at"], tensors, filling.wanted)
+            else:
+                from_windows(connection, answer, tensors, filling.wanted)
+            return self._hand_over(filling, tree, answer, answer["from"])
+        finally:
+            session.done()
+
+    def _restore_without_agent(self, state: dict[Any, Any], wanted: str, strict: bool) -> Optional[Restored]:
+        """`on_no_agent="warn"`: training must not start over in silence, so the store is read directly."""
+        self._restored = True
+        if wanted == "fresh":
+            return None
+        try:
+            run = Run(self._store, self._run)
+            read_object(os.path.join(self._store, "keepstone.json"), "store")
+            checkpoint = run.checkpoint(run.find("latest" if wanted == "must" else wanted))
+        except (NotFound, FileNotFoundError):
+            if wanted == "latest":
+                return None
+            raise
+        tensors = stored_tensors(checkpoint.pieces())
+        tree = checkpoint.state()["state"]
+        filling = Filling(tensors)
+        filling.begin(state, tree.get("state", {}))
+        filling.check(strict, f"{self._on()}@{checkpoint.id}")
+        read_tensors(checkpoint, tensors, filling.wanted)
+        about = {
+            "id": str(checkpoint.id),
+            "step": checkpoint.id.step,
+            "metrics": checkpoint.manifest.get("metrics", {}),
+        }
+        return self._hand_over(filling, tree, about, "store")
+
+    def _hand_over(self, filling: Filling, tree: dict[str, Any], about: dict[str, Any], source: str) -> Restored:
+        state = filling.finish()
+        beside = tree.get("keepstone", {})
+        metrics = _state.decode(about.get("metrics") or {}, "metrics", _no_tensor)
+        warnings = []
+        torch = _dtypes.torch()
+        threads = _state.decode(beside.get("threads"), "threads", _no_tensor)
+        if torch is not None and threads is not None and threads != torch.get_num_threads():
+            warnings.append(
+                f"saved with {threads} torch threads, running with {torch.get_num_threads()}: results may differ in their last bits"
+            )
+        random_state = None
+        if self._rng and "rng" in beside:
+            random_state = _state.decode(beside["rng"], "rng", _no_tensor)
+        for loader in _loaders(state):
+            warnings += loader.resume_with(random_state)
+        if random_state is not None:  # last: everything before may draw
+            warnings += _rng.apply(random_state)
+        for warning in warnings:
+            _log.warning("keepstone: %s", warning)
+        return Restored(
+            step=about["step"],
+            id=about["id"],
+            metrics=metrics,
+            source=source,
+            state=state,
+            missing=filling.missing,
+            unexpected=filling.unexpected,
+            mismatched=filling.mismatched,
+            warnings=warnings,
+        )
+
+    # Saving
+
+    def step(self, step: int, state: dict[Any, Any], *, metrics: Optional[dict[str, Any]] = None) -> Optional[Saved]:
+        """Tells that `step` optimizer steps are done; saves when that is a multiple of `every`. None when not due, or skipped because busy."""
+        if step <= 0 or step % self._every:
+            return None
+        wait = self._on_busy == "wait"
+        try:
+            return self._save(step, state, metrics, self._staging_timeout if wait else 0.0)
+        except Busy as busy:
+            if wait:
+                raise
+            _log.warning("keepstone: step %d is not saved, earlier saves are still on their way (%s)", step, busy.what)
+            return None
+
+    def save(
+        self, step: int, state: dict[Any, Any], *, metrics: Optional[dict[str, Any]] = None, wait: bool = False
+    ) -> Saved:
+        """Saves now. On return the values are captured: whatever is overwritten afterwards is not in the checkpoint. With `wait`, returns when durable.
+
+        Never skips: waits up to `staging_timeout` for room, then `Busy`. A step of this start that was saved already gives the same `Saved`.
+        """
+        saved = self._save(step, state, metrics, self._staging_timeout)
+        return saved.wait() if wait else saved
+
+    def _save(self, step: int, state: dict[Any, Any], metrics: Optional[dict[str, Any]], seconds: float) -> Saved:
+        since = time.perf_counter_ns()
+        with self._lock:
+            self._usable()
+            step = _step_number(step)
+            known = self._saves.get(step)
+            if known is not None:
+                if known.failure is not None:
+                    raise Refused(
+                        f"step {step} did not become a checkpoint in this start: {known.failure.what}",
+                        self._on(),
+                        "save a later step",
+                    )
+                return known
+            with self._agent_wanted():
+                return self._save_with(self._there(), step, state, metrics, seconds, since)
+            return Saved(None, step, None)
+
+    def _save_with(
+        self,
+        session: Session,
+        step: int,
+        state: dict[Any, Any],
+        metrics: Optional[dict[str, Any]],
+        seconds: float,
+        since: int,
+    ) -> Saved:
+        self._hear(session.news())
+        self._may_save(session)
+        plan, tensors, values = self._collected(session, state)
+        area = state_area(_metrics(metrics), values)
+        replanned = plan is not session.plan or len(area) > session.state_capacity
+        if replanned:
+            if session.plan is not None and plan.same_layout(session.plan) and len(area) <= session.state_capacity:
+                session.rebind(plan)
+                replanned = False
+            else:
+                # A save that may wait for nothing may still not wait long here: the layout's first segment has nothing to wait for.
+                session.register(plan, len(area), max(seconds, 1.0))
+                since = time.perf_counter_ns()
+        slot, generation = session.lend(seconds)
+        stall = session.write(slot, generation, step, tensors, area, since)
+        assert session.started is not None
+        saved = Saved(self, step, f"{session.started['start']}-{step}")
+        saved.stall_ms, saved.replanned, saved.sealed = stall / 1e6, replanned, True
+        saved.bytes = sum(_dtypes.size_of(piece.dtype, piece.shape) for piece in plan.pieces)
+        self._saves[step] = saved
+        session.announce(slot, generation, step)
+        return saved
+
+    def _collected(self, session: Session, state: dict[Any, Any]) -> tuple[_layout.Plan, list[Any], list[Any]]:
+        if session.plan is not None:
+            try:
+                return (session.plan, *session.plan.collect(state))
+            except Changed:
+                pass
+        return _layout.plan(state, self._rng)
+
+    def _may_save(self, session: Session) -> None:
+        if self._fenced is not None:
+            raise self._fenced
+        if self._failures >= _FAILURES_IN_A_ROW:
+            self._failures = 0
+            last = next(saved.failure for saved in reversed(list(self._saves.values())) if saved.failure is not None)
+            raise last
+        answer = session.start(_WANTED[self._resume])
+        if (
+            not self._restored
+            and self._resume != "never"
+            and (answer["parent"] is not None or answer.get("has_checkpoints"))
+        ):
+            raise Refused(
+                "the run has checkpoints, and this start has restored none of them",
+                self._on(),
+                'call restore(state) before the first save, or begin anew with resume="never"',
+            )
+
+    # Waiting and ending
+
+    def wait(self) -> None:
+        """Waits until every save is durable (`close_timeout`); raises what kept one from becoming so."""
+        with self._lock:
+            self._usable()
+            self._wait_all()
+
+    def _wait_all(self) -> None:
+        pending = [saved for saved in self._saves.values() if not saved._ended]
+        if pending and self._session is not None:
+            self._hear(self._session.wait(None, self._close_timeout))
+            for saved in pending:
+                if not saved._ended:
+                    self._wait_for(saved, self._close_timeout)
+        for saved in pending:
+            if saved.failure is not None:
+                raise saved.failure
+
+    def _wait_for(self, saved: Saved, timeout: Optional[float]) -> None:
+        with self._lock:
+            self._usable()
+            self._hear(self._there().wait(saved.id, self._close_timeout if timeout is None else timeout))
+
+    def _look(self, saved: Saved) -> None:
+        with contextlib.suppress(Busy, AgentUnavailable):
+            self._wait_for(saved, 0.0)
+
+    def close(self) -> None:
+        """Waits until the last save is durable, then lets go of the agent. Safe to call again."""
+        with self._lock:
+            if self._closed or os.getpid() != self._pid:
+                return
+            self._closed = True
+            _live.discard(self)
+            if self._session is None:
+                return
+            try:
+                self._wait_all_before_closing()
+            finally:
+                self._session.close()
+
+    def _wait_all_before_closing(self) -> None:
+        assert self._session is not None
+        try:
+            self._closed = False
+            self._wait_all()
+        except Busy as late:
+            _log.warning(
+                "keepstone: after %g s the last save is not durable yet; the agent goes on with it", self._close_timeout
+            )
+            if self._session.outlives != "node":
+                raise Busy(
+                    late.what, late.on, f"the agent ends with this {self._session.outlives}: raise close_timeout"
+                ) from late
+        finally:
+            self._closed = True
+
+    def __enter__(self) -> Checkpointer:
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if error is None:
+            self.close()
+            return
+        try:
+            self.close()
+        except KeepstoneError as further:  # the trainer's own error is the one to see
+            _log.warning("keepstone: while closing: %s", further)
+
+    # Within
+
+    def _hear(self, ended: list[dict[str, Any]]) -> None:
+        """Takes in what became of attempts."""
+        for one in ended:
+            saved = next((saved for saved in self._saves.values() if saved.id == one.get("id")), None)
+            if saved is None or saved._ended:
+                continue
+            saved._ended = True
+            if one.get("state") == "committed":
+                saved.durable_ms = one.get("durable_ms")
+                self._failures = 0
+                continue
+            saved.failure = _failure(one, saved)
+            self._failures += 1
+            if isinstance(saved.failure, Fenced):
+                self._fenced = saved.failure
+            _log.warning("keepstone: %s did not become a checkpoint: %s", saved.id, saved.failure)
+
+    @contextlib.contextmanager
+    def _agent_wanted(self) -> Iterator[None]:
+        """With `on_no_agent="warn"`, swallows the agent's absence with a warning; what follows the block is then done without."""
+        try:
+            yield
+        except AgentUnavailable as absent:
+            if self._on_no_agent == "fail":
+                raise
+            _log.warning("keepstone: nothing is saved: %s", absent)
+
+    def _there(self) -> Session:
+        if self._session is None:
+            self._session = Session(self._store, self._run, self._token, self._keep_last, self._budget)
+        return self._session
+
+    def _usable(self) -> None:
+        if os.getpid() != self._pid:
+            raise Refused(
+                "a forked process cannot use its parent's Checkpointer",
+                self._on(),
+                "save and restore in the process that made it",
+            )
+        if self._closed:
+            raise Refused("the Checkpointer is closed", self._on(), "make a new one")
+
+    def _on(self) -> str:
+        return os.path.join(self._store, self._run)
+
+
+def _in_child() -> None:
+    # The parent's connection and lock must not be kept open, or spoken over, by a data-loader worker.
+    for checkpointer in list(_live):
+        if checkpointer._session is not None:
+            checkpointer._session.forget()
+
+
+os.register_at_fork(after_in_child=_in_child)
+
+
+def _step_number(step: Any) -> int:
+    number = getattr(step, "__index__", None)
+    if number is None or isinstance(step, bool) or not 0 <= number() <= _state.SAFE_INTEGER:
+        raise Refused("a step is a whole number, the count of completed optimizer steps", repr(step))
+    return int(number())
+
+
+def _metrics(metrics: Optional[dict[str, Any]]) -> dict[str, Any]:
+    encoded = {}
+    for name, value in (metrics or {}).items():
+        plain = value.item() if hasattr(value, "item") else value
+        if not isinstance(name, str) or not isinstance(plain, (int, float)):
+            raise Refused("a metric is a number", f"metrics[{name!r}]", "give float(value)")
+        encoded[name] = _state.encode(float(plain) if isinstance(plain, float) else int(plain), f"metrics[{name!r}]")
+    return encoded
+
+
+def _failure(one: dict[str, Any], saved: Saved) -> KeepstoneError:
+    if one.get("state") == "fenced":
+        return Fenced(
+            "a newer start of this run exists; its checkpoints count, this start's do not",
+            str(saved.id),
+            "end this trainer",
+        )
+    error = one.get("error")
+    if isinstance(error, dict):
+        return from_wire(error)
+    return from_wire(
+        {"what": f"the attempt ended as {one.get('state')}", "on": saved.id, "next": "see keepstone agent logs"}
+    )
+
+
+def _loaders(value: Any) -> list[Loader]:
+    if isinstance(value, Loader):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [loader for item in value if isinstance(item, (dict, list, tuple, Loader)) for loader in _loaders(item)]
+    return []
+
+
+def _words(passed: Any) -> str:
+    return (
+        f"{passed.get('id')}: {passed.get('why') or passed.get('reason')}" if isinstance(passed, dict) else str(passed)
+    )
+
+
+def _no_tensor(leaf: dict[str, Any], path: str) -> Any:
+    raise IntegrityError("a tensor stands where only plain values may", path)

@@ -1,0 +1,324 @@
+"""An agent of a few lines that speaks the wire of docs/spec, for tests of the client alone. It keeps checkpoints in its own memory."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import mmap
+import os
+import shutil
+import socket
+import struct
+import tempfile
+import threading
+import zlib
+
+SLOT_OFFSET = 2 << 20
+HEAD = struct.Struct("<8sIIQQQQQQI")
+
+
+class FakeAgent:
+    def __init__(self, from_store: bool = False) -> None:
+        self.directory = tempfile.mkdtemp(prefix="ks-fake-", dir="/dev/shm")
+        self.from_store = from_store
+        self.drain = threading.Event()  # cleared: nothing is drained, slots stay busy
+        self.drain.set()
+        self.runs: dict[tuple[str, str], dict] = {}
+        self.requests: list[dict] = []
+        self._segments = 0
+        self._lock = threading.Condition()
+        self._connections: list[socket.socket] = []
+        self._listen()
+
+    def _listen(self) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.bind(os.path.join(self.directory, "agent.sock"))
+        self.socket.listen()
+        threading.Thread(target=self._accept, args=(self.socket,), daemon=True).start()
+
+    def _accept(self, listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            self._connections.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def die(self) -> None:
+        """Ends every connection and the socket; what is sealed stays in the segments."""
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        os.unlink(os.path.join(self.directory, "agent.sock"))
+        for connection in self._connections:
+            with_shutdown(connection)
+        self._connections = []
+
+    def live_again(self) -> None:
+        self._listen()
+
+    def close(self) -> None:
+        self.drain.set()
+        self.die()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _serve(self, connection: socket.socket) -> None:
+        client: dict = {"layouts": 0}
+        try:
+            while True:
+                (length,) = struct.unpack("<I", exactly(connection, 4))
+                request = json.loads(exactly(connection, length))
+                self.requests.append(request)
+                try:
+                    answer = {"ok": True, **getattr(self, "do_" + request["do"])(client, request)}
+                except Wrong as wrong:
+                    answer = {
+                        "ok": False,
+                        "error": {"type": wrong.args[0], "what": wrong.args[1], "on": "fake", "next": ""},
+                    }
+                body = json.dumps(answer).encode()
+                connection.sendall(struct.pack("<I", len(body)) + body)
+        except (OSError, EOFError):
+            return
+
+    def do_hello(self, client: dict, request: dict) -> dict:
+        client.update(name=request["client"])
+        known = getattr(self, "clients", None)
+        if known is None:
+            known = self.clients = {}
+        if request["client"] in known:
+            client.update(known[request["client"]])
+            self._finish(client)
+        return {
+            "v": 1,
+            "nonce": "00000000",
+            "pid": os.getpid(),
+            "version": "fake",
+            "budget": 1 << 30,
+            "outlives": "process",
+        }
+
+    def do_start(self, client: dict, request: dict) -> dict:
+        run = self.runs.setdefault((request["store"], request["run"]), {"starts": 0, "tokens": {}, "ids": {}})
+        had = bool(run["ids"])
+        if request["token"] not in run["tokens"]:
+            wanted = request["wanted"]
+            ids = list(run["ids"])
+            parent = None
+            if wanted in ("latest", "must"):
+                parent = ids[-1] if ids else None
+            elif wanted in ids:
+                parent = wanted
+            elif wanted != "fresh":
+                parent = next((one for one in ids if one.endswith("-" + wanted)), "void")
+            if parent == "void" or (wanted == "must" and parent is None):
+                raise Wrong("NotFound", "no such checkpoint")
+            run["starts"] += 1
+            run["tokens"][request["token"]] = (run["starts"], parent, had)
+        start, parent, had = run["tokens"][request["token"]]
+        client.update(run=run, start=start)
+        self.clients[client["name"]] = client
+        step = int(parent.split("-")[1]) if parent else None
+        return {"uid": "0" * 32, "start": start, "parent": parent, "step": step, "has_checkpoints": had, "skipped": []}
+
+    def do_register(self, client: dict, request: dict) -> dict:
+        capacity = max(65536, (2 * request["state_bytes"] + 4095) // 4096 * 4096)
+        at, position = [0] * len(request["pieces"]), capacity
+        order = sorted(range(len(at)), key=lambda i: -width(request["pieces"][i]["dtype"]))
+        for index in order:
+            at[index] = position
+            position += size(request["pieces"][index])
+        stride = (position + (2 << 20) - 1) // (2 << 20) * (2 << 20)
+        self._segments += 1
+        client["layouts"] += 1
+        path = os.path.join(self.directory, f"{client['name']}.{self._segments}.segment")
+        total = SLOT_OFFSET + request["slots"] * stride
+        with open(path, "wb+") as file:
+            file.truncate(total)
+            memory = mmap.mmap(file.fileno(), total)
+        head = HEAD.pack(b"KSTNSEG1", 1, request["slots"], total, 0, SLOT_OFFSET, stride, capacity, position, 0)
+        memory[:72] = head + struct.pack("<I", zlib.crc32(head))
+        client.update(
+            memory=memory,
+            path=path,
+            request=request,
+            at=at,
+            stride=stride,
+            sequence=0,
+            lent=None,
+            generation=0,
+            states=["FREE"] * request["slots"],
+            kept=None,
+            ended=[],
+        )
+        self._lend(client)
+        return {
+            "layout": client["layouts"], "segment": path, "file_bytes": total, "slots": request["slots"], "slot_offset": SLOT_OFFSET,
+            "slot_stride": stride, "state_capacity": capacity, "at": at, "bytes": position - capacity, "free": 1 << 40, "retained": 4,
+        }  # fmt: skip
+
+    def _lend(self, client: dict) -> bool:
+        if client["lent"] is None and "FREE" in client["states"]:
+            slot = client["states"].index("FREE")
+            client["generation"] += 1
+            client["lent"] = (slot, client["generation"])
+            client["states"][slot] = "LENT"
+        client["sequence"] += 1
+        slot, generation = client["lent"] or (-1, 0)
+        record = struct.pack("<8sQiIQ", b"KSTNAGT1", client["sequence"], slot, 0, generation).ljust(160, b"\0")
+        at = 4096 + 4096 * (client["sequence"] % 2)
+        client["memory"][at : at + 164] = record + struct.pack("<I", zlib.crc32(record))
+        return client["lent"] is not None
+
+    def do_lend(self, client: dict, request: dict) -> dict:
+        with self._lock:
+            if not self._lock.wait_for(lambda: self._lend(client), request["timeout_ms"] / 1000):
+                raise Wrong("Busy", "both slots are busy")
+        slot, generation = client["lent"]
+        return {"slot": slot, "generation": generation}
+
+    def do_sealed(self, client: dict, request: dict) -> dict:
+        with self._lock:
+            seal = client["memory"][12288 + 4096 * request["slot"] :][:128]
+            generation, step, used, crc, slot = struct.unpack_from("<QQQII", seal, 8)
+            assert (generation, step, slot) == (request["generation"], request["step"], request["slot"])
+            assert zlib.crc32(seal[:64]) == struct.unpack_from("<I", seal, 64)[0]
+            base = SLOT_OFFSET + slot * client["stride"]
+            state = client["memory"][base : base + used]
+            assert zlib.crc32(state) == crc
+            client["lent"], client["states"][slot] = None, "SEALED"
+            id = f"{client['start']}-{step}"
+            threading.Thread(target=self._drain, args=(client, client["memory"], slot, id, state), daemon=True).start()
+            self._lend(client)
+            ended, client["ended"] = client["ended"], []
+        return {"id": id, "ended": ended}
+
+    def _drain(self, client: dict, memory: mmap.mmap, slot: int, id: str, state: bytes) -> None:
+        self.drain.wait()
+        with self._lock:
+            base = SLOT_OFFSET + slot * client["stride"]
+            values = json.loads(state)
+            pieces, data = [], []
+            order = sorted(range(len(client["at"])), key=lambda i: client["at"][i])
+            position = 0
+            for index in order:
+                piece = client["request"]["pieces"][index]
+                at, length = client["at"][index], size(piece)
+                data.append(memory[base + at : base + at + length])
+                pieces.append(
+                    {
+                        **piece,
+                        "offset": [0] * len(piece["shape"]),
+                        "extent": piece["shape"],
+                        "bytes": length,
+                        "at": position,
+                    }
+                )
+                position += length
+            client["run"]["ids"][id] = {
+                "pieces": pieces, "data": b"".join(data), "metrics": values["metrics"],
+                "state": filled(client["request"]["state"], values["values"]),
+                "slot": (client["path"], base, [client["at"][index] for index in order]),
+            }  # fmt: skip
+            if client["memory"] is memory:
+                if client["kept"] is not None:
+                    client["states"][client["kept"]] = "FREE"
+                client["states"][slot], client["kept"] = "KEPT", slot
+                self._lend(client)
+            client["ended"].append({"id": id, "state": "committed", "durable_ms": 1.0})
+            self._lock.notify_all()
+
+    def _finish(self, client: dict) -> None:
+        """After the agent's death: a seal that was never announced is drained now."""
+
+    def do_wait(self, client: dict, request: dict) -> dict:
+        def over() -> bool:
+            if request["id"] is not None:
+                return request["id"] in client["run"]["ids"]
+            return not any(state == "SEALED" for state in client.get("states", []))
+
+        with self._lock:
+            if not self._lock.wait_for(over, request["timeout_ms"] / 1000):
+                raise Wrong("Busy", "not yet")
+            client["ended"] = []
+            ids = [request["id"]] if request["id"] else list(client["run"]["ids"])
+            return {"ended": [{"id": id, "state": "committed", "durable_ms": 1.0} for id in ids]}
+
+    def do_open(self, client: dict, request: dict) -> dict:
+        stored = client["run"]["ids"][request["id"]]
+        answer = {
+            "id": request["id"],
+            "step": int(request["id"].split("-")[1]),
+            "world": 1,
+            "metrics": stored["metrics"],
+            "state": stored["state"],
+        }
+        path, base, at = stored["slot"]
+        if not self.from_store:
+            pieces = [{**piece, "at": position} for piece, position in zip(stored["pieces"], at)]
+            return {**answer, "from": "memory", "segment": path, "slot_at": base, "pieces": pieces}
+        client["window"] = os.path.join(self.directory, "window")
+        with open(client["window"], "wb") as file:
+            file.truncate(1 << 16)
+        client["stream"] = [stored["data"], 0]
+        return {
+            **answer, "from": "store", "pieces": stored["pieces"], "total": len(stored["data"]),
+            "window": {"file": client["window"], "bytes": 1 << 16, "chunk": 1 << 14},
+        }  # fmt: skip
+
+    def do_next(self, client: dict, request: dict) -> dict:
+        data, at = client["stream"]
+        part = data[at : at + 50_000]
+        with open(client["window"], "rb+") as file:
+            file.seek(100)
+            file.write(part)
+        client["stream"][1] = at + len(part)
+        half = len(part) // 2
+        chunks = [{"at": at + half, "bytes": len(part) - half, "in": 100 + half}, {"at": at, "bytes": half, "in": 100}]
+        return {"chunks": chunks, "end": at + len(part) == len(data)}
+
+    def do_done(self, client: dict, request: dict) -> dict:
+        return {}
+
+    def do_close(self, client: dict, request: dict) -> dict:
+        return {}
+
+
+class Wrong(Exception):
+    pass
+
+
+def with_shutdown(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
+
+
+def exactly(connection: socket.socket, count: int) -> bytes:
+    received = b""
+    while len(received) < count:
+        part = connection.recv(count - len(received))
+        if not part:
+            raise EOFError
+        received += part
+    return received
+
+
+def width(dtype: str) -> int:
+    from keepstone import _dtypes
+
+    return _dtypes.TYPES[dtype][0]
+
+
+def size(piece: dict) -> int:
+    from keepstone import _dtypes
+
+    return _dtypes.size_of(piece["dtype"], tuple(piece["shape"]))
+
+
+def filled(node: object, values: list) -> object:
+    if isinstance(node, dict):
+        if node.get("~") == "hole":
+            return values[node["v"]]
+        return {key: filled(item, values) for key, item in node.items()}
+    return [filled(item, values) for item in node] if isinstance(node, list) else node
