@@ -1,9 +1,7 @@
 package dev.keepstone.core.bytes;
 
-import java.io.File;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
@@ -20,9 +18,6 @@ import java.util.List;
 /// The operating system's files, by the JDK where it can and by system calls where it cannot.
 final class LocalDisk implements Disk {
   static final LocalDisk INSTANCE = new LocalDisk();
-
-  /// There a directory cannot be opened, nor synced in any other way; names are journalled.
-  private static final boolean WINDOWS = File.separatorChar == '\\';
 
   private LocalDisk() {}
 
@@ -61,18 +56,12 @@ final class LocalDisk implements Disk {
 
   @Override
   public void link(Path file, Path name) throws IOException {
-    if (Libc.LINUX.isPresent()) {
-      Libc.LINUX.get().link(file, name);
-    } else {
-      Files.createLink(name, file);
-    }
+    Files.createLink(name, file);
   }
 
   @Override
   public void renameToFree(Path file, Path name) throws IOException {
-    Libc.LINUX
-        .orElseThrow(() -> new UnsupportedOperationException("rename to the free name " + name))
-        .renameToFree(file, name);
+    throw new UnsupportedOperationException("rename to a free name: " + file + " to " + name);
   }
 
   @Override
@@ -85,37 +74,26 @@ final class LocalDisk implements Disk {
     List<Entry> entries = new ArrayList<>();
     try (DirectoryStream<Path> names = Files.newDirectoryStream(directory)) {
       for (Path name : names) {
-        addEntry(name, entries);
+        entries.add(entry(name));
       }
     } catch (NoSuchFileException e) {
       return List.of();
-    } catch (DirectoryIteratorException e) {
-      throw e.getCause();
     }
     return entries;
   }
 
-  private static void addEntry(Path path, List<Entry> entries) throws IOException {
-    BasicFileAttributes attributes;
-    try {
-      attributes = Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
-    } catch (NoSuchFileException e) {
-      // Removed since its name was read: it does not lie here, but all the others do.
-      return;
-    }
+  private static Entry entry(Path path) throws IOException {
+    BasicFileAttributes attributes =
+        Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
     String name = String.valueOf(path.getFileName());
     if (attributes.isRegularFile()) {
-      entries.add(new Entry(name, attributes.size(), Kind.FILE));
-    } else {
-      entries.add(new Entry(name, 0, attributes.isDirectory() ? Kind.DIRECTORY : Kind.OTHER));
+      return new Entry(name, attributes.size(), Kind.FILE);
     }
+    return new Entry(name, 0, attributes.isDirectory() ? Kind.DIRECTORY : Kind.OTHER);
   }
 
   @Override
   public void syncDirectory(Path directory) throws IOException {
-    if (WINDOWS) {
-      return;
-    }
     try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
       channel.force(true);
     }
@@ -123,11 +101,6 @@ final class LocalDisk implements Disk {
 
   @Override
   public long usableBytes(Path directory) throws IOException {
-    // Not by Files.getFileStore: that looks for the mount point and finds none in some containers.
-    long bytes = directory.toFile().getUsableSpace();
-    if (bytes == 0 && !Files.exists(directory)) {
-      throw new NoSuchFileException(directory.toString());
-    }
-    return bytes;
+    return Files.getFileStore(directory).getUsableSpace();
   }
 }

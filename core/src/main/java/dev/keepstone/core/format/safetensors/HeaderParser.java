@@ -138,7 +138,7 @@ final class HeaderParser {
       expect(parser.nextToken(), JsonToken.END_ARRAY, "three values");
     } else {
       expect(token, JsonToken.START_OBJECT, "an object");
-      for (String field = nextName(); field != null; field = nextName()) {
+      for (String field = parser.nextName(); field != null; field = parser.nextName()) {
         parser.nextToken();
         switch (field) {
           case "dtype" -> fields.readDtype();
@@ -188,13 +188,18 @@ final class HeaderParser {
   /// are floats to the reference.
   private long natural(String what) {
     JsonToken token = parser.currentToken();
-    if (token != JsonToken.VALUE_NUMBER_INT || parser.getString().startsWith("-")) {
+    long value = -1;
+    if (token == JsonToken.VALUE_NUMBER_INT) {
+      value =
+          switch (parser.getNumberType()) {
+            case INT, LONG -> parser.getLongValue();
+            default -> throw new Defect(what + " " + number() + " is beyond 2^63 - 1");
+          };
+    }
+    if (value < 0 || value == 0 && parser.getString().startsWith("-")) {
       throw new Defect("expected " + what + " of at least 0, found " + found(token));
     }
-    return switch (parser.getNumberType()) {
-      case INT, LONG -> parser.getLongValue();
-      default -> throw new Defect(what + " " + number() + " is beyond 2^63 - 1");
-    };
+    return value;
   }
 
   /// The same shape again is the same object: of a million tensors most have one of a few.

@@ -8,6 +8,7 @@ import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
@@ -57,9 +58,9 @@ public final class SafetensorsEncoder {
       at = writeEntry(TrueDtypes.stored(tensor), at, out);
     }
     out.write('}');
-    while (out.size() % alignment != 0) {
-      out.write(' ');
-    }
+    byte[] padding = new byte[Math.floorMod(-out.size(), alignment)];
+    Arrays.fill(padding, (byte) ' ');
+    out.writeBytes(padding);
     int jsonBytes = out.size() - LENGTH_BYTES;
     if (jsonBytes > SafetensorsHeader.MAX_JSON_BYTES) {
       throw refused(

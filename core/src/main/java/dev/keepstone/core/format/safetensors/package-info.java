@@ -1,7 +1,9 @@
 /// The safetensors format: files, and sets of files with an index.
 ///
 /// Start at [SafetensorsHeader], what a file says about itself. [SafetensorsReader] reads and
-/// distrusts it, [SafetensorsEncoder] writes it.
+/// distrusts it, [SafetensorsEncoder] writes it, [SafetensorsWriter] streams a whole file of known
+/// sizes, [SafetensorsView] shows a file, a set or a folder as a checkpoint. [SafetensorsIndex] is
+/// `model.safetensors.index.json`.
 ///
 /// The reader refuses what the reference reader refuses, and two things more: a name given twice
 /// (the reference takes the last, other readers the first, and an attacker lives in between) and

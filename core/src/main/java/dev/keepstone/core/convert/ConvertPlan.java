@@ -1,0 +1,160 @@
+package dev.keepstone.core.convert;
+
+import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.core.format.safetensors.SafetensorsEncoder;
+import dev.keepstone.core.format.safetensors.SafetensorsIndex;
+import dev.keepstone.core.tensor.Tensor;
+import dev.keepstone.core.view.StoredTensor;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/// What a conversion is going to write, as data: each file with its tensors, in file order. A
+/// tensor keeps name, dtype and shape; its bytes are copied.
+///
+/// @param folder whether the files go into a folder of the target's name; otherwise there is one
+///   file, which is the target
+/// @param files tensor files
+/// @param extras small files beside them, published last; the index of a set is the last of all
+/// @param unused tensors of the source that the selection leaves out
+public record ConvertPlan(
+    boolean folder, List<TensorFile> files, List<SmallFile> extras, List<String> unused) {
+  /// Where a set is cut unless one says otherwise, in bytes of tensors per file.
+  public static final long DEFAULT_MAX_SHARD_BYTES = 5_000_000_000L;
+
+  public ConvertPlan {
+    files = List.copyOf(files);
+    extras = List.copyOf(extras);
+    unused = List.copyOf(unused);
+  }
+
+  /// A file of tensors.
+  ///
+  /// @param tensors in file order
+  public record TensorFile(String name, List<StoredTensor> tensors) {
+    public TensorFile {
+      tensors = List.copyOf(tensors);
+    }
+  }
+
+  /// A file whose bytes are known already.
+  public record SmallFile(String name, byte[] content) {}
+
+  /// What is asked for.
+  ///
+  /// @param folder a folder even for a single file
+  /// @param maxShardBytes tensor bytes per file; a larger tensor has a file of its own
+  /// @param beside what goes into the folder besides, such as the model's configuration
+  public record Wish(
+      Selection selection, boolean folder, long maxShardBytes, List<SmallFile> beside) {
+    public Wish {
+      beside = List.copyOf(beside);
+    }
+  }
+
+  /// Tensor bytes of all files.
+  public long tensorBytes() {
+    return files.stream().mapToLong(ConvertPlan::tensorBytes).sum();
+  }
+
+  /// Plans a safetensors file, or a folder with one file or a set and its index.
+  ///
+  /// A set is cut in the order of the source; inside each file tensors lie as the reference writer
+  /// lays them.
+  ///
+  /// @param source tensors of one component
+  /// @throws KeepstoneException.Refused where a pattern takes nothing, a tensor does not lie whole,
+  ///   or one file is asked for and the tensors are too many
+  public static ConvertPlan toSafetensors(List<StoredTensor> source, Wish wish) {
+    List<String> names = source.stream().map(tensor -> tensor.tensor().name()).toList();
+    List<String> unfilled = wish.selection().unmatched(names);
+    if (!unfilled.isEmpty()) {
+      throw new KeepstoneException.Refused(
+          "no tensor has a name like " + String.join(", ", unfilled),
+          names.size() + " tensors",
+          "look at the names with inspect; * stands for any characters");
+    }
+    Set<String> taken = new HashSet<>(wish.selection().taken(names));
+    List<StoredTensor> copies =
+        source.stream().filter(tensor -> taken.contains(tensor.tensor().name())).toList();
+    copies.forEach(ConvertPlan::requireWhole);
+    List<String> unused = names.stream().filter(name -> !taken.contains(name)).toList();
+    List<List<StoredTensor>> shards = cut(copies, wish.maxShardBytes());
+    if (!wish.folder() && shards.size() > 1) {
+      throw new KeepstoneException.Refused(
+          "%d bytes make %d files of at most %d, and the target is one file"
+              .formatted(bytes(copies), shards.size(), wish.maxShardBytes()),
+          copies.size() + " tensors",
+          "name a folder as the target, or raise the limit");
+    }
+    List<TensorFile> files = new ArrayList<>();
+    for (int i = 0; i < shards.size(); i++) {
+      String name =
+          shards.size() == 1
+              ? "model.safetensors"
+              : "model-%05d-of-%05d.safetensors".formatted(i + 1, shards.size());
+      files.add(new TensorFile(name, inReferenceOrder(shards.get(i))));
+    }
+    List<SmallFile> extras = new ArrayList<>(wish.folder() ? wish.beside() : List.of());
+    if (files.size() > 1) {
+      extras.add(index(files));
+    }
+    return new ConvertPlan(wish.folder(), files, extras, unused);
+  }
+
+  private static List<List<StoredTensor>> cut(List<StoredTensor> tensors, long maxBytes) {
+    List<List<StoredTensor>> shards = new ArrayList<>();
+    shards.add(new ArrayList<>());
+    long bytes = 0;
+    for (StoredTensor tensor : tensors) {
+      long more = tensor.tensor().byteLength();
+      if (bytes > 0 && more > maxBytes - bytes) {
+        shards.add(new ArrayList<>());
+        bytes = 0;
+      }
+      shards.getLast().add(tensor);
+      bytes += more;
+    }
+    return shards;
+  }
+
+  private static List<StoredTensor> inReferenceOrder(List<StoredTensor> tensors) {
+    return tensors.stream()
+        .sorted(Comparator.comparing(StoredTensor::tensor, SafetensorsEncoder.referenceOrder()))
+        .toList();
+  }
+
+  private static SmallFile index(List<TensorFile> files) {
+    Map<String, String> weightMap = new LinkedHashMap<>();
+    long bytes = 0;
+    for (TensorFile file : files) {
+      file.tensors().forEach(tensor -> weightMap.put(tensor.tensor().name(), file.name()));
+      bytes += tensorBytes(file);
+    }
+    return new SmallFile(
+        "model.safetensors.index.json", new SafetensorsIndex(weightMap).encode(bytes));
+  }
+
+  private static long tensorBytes(TensorFile file) {
+    return bytes(file.tensors());
+  }
+
+  private static long bytes(List<StoredTensor> tensors) {
+    return tensors.stream().map(StoredTensor::tensor).mapToLong(Tensor::byteLength).sum();
+  }
+
+  private static void requireWhole(StoredTensor tensor) {
+    if (tensor.pieces().size() != 1
+        || !tensor.pieces().getFirst().slice().covers(tensor.tensor().shape())) {
+      throw new KeepstoneException.Refused(
+          "the tensor lies in %d pieces, and only whole ones can be copied"
+              .formatted(tensor.pieces().size()),
+          tensor.tensor().name(),
+          "take a checkpoint that one rank wrote");
+    }
+  }
+}

@@ -1,0 +1,32 @@
+package dev.keepstone.core.view;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Map;
+
+/// A checkpoint of any format, open for reading by one thread.
+///
+/// Structure was checked when the view was made; bytes are checked as they are read, where the
+/// format has checksums.
+public interface CheckpointView extends AutoCloseable {
+  /// The format's name as users write it: `safetensors`, `keepstone`.
+  String format();
+
+  /// All tensors, in the order in which reading them goes forward through the files.
+  List<StoredTensor> tensors();
+
+  /// The format's own text fields; empty where there are none.
+  Map<String, String> metadata();
+
+  /// Fills `into` with bytes of a piece.
+  ///
+  /// @param offset of the first byte inside the piece
+  /// @throws dev.keepstone.core.failure.KeepstoneException.Integrity where the bytes are gone or do
+  ///   not match their checksum
+  void read(StoredTensor tensor, StoredPiece piece, long offset, MemorySegment into)
+      throws IOException;
+
+  @Override
+  void close() throws IOException;
+}

@@ -1,0 +1,9 @@
+/// One read-only view of any checkpoint: tensors with the pieces in which they lie, a state tree,
+/// metadata.
+///
+/// Start at [CheckpointView]. Formats and stores show their checkpoints as one; inspect, convert,
+/// import and export see nothing else. Imports tensors and the state tree.
+@NullMarked
+package dev.keepstone.core.view;
+
+import org.jspecify.annotations.NullMarked;
