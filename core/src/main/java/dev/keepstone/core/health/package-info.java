@@ -1,7 +1,8 @@
-/// What the numbers of a tensor look like: [Health] of one piece.
+/// Health numbers of tensors: how many elements are not finite, and the least, the greatest and the
+/// norm of those that are.
 ///
-/// Start at [Health]. Filled by the agent's drain, written into parts, summed up in manifests.
-/// Imports tensor and json only.
+/// Start at [Health], the record that parts and layouts carry; [HealthScan] computes it while bytes
+/// pass on their way to the disk, next to their checksum. Imports `core.json` and `core.tensor`.
 @NullMarked
 package dev.keepstone.core.health;
 
