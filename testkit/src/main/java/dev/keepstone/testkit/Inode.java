@@ -6,7 +6,8 @@ import java.util.List;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
-/// A file of a [MemoryDisk] without its names: its bytes, and what of them is durable.
+/// A file of a [MemoryDisk] without its names: its bytes, and what of them is durable. Equal to
+/// nothing but itself.
 final class Inode {
   byte[] bytes = new byte[0];
   int length;
@@ -15,6 +16,7 @@ final class Inode {
   private final List<ByteChange> unsynced = new ArrayList<>();
 
   /// A write, or a truncation to `position` where `bytes` is null.
+  @SuppressWarnings("ArrayRecordComponent") // never compared
   record ByteChange(long position, byte @Nullable [] bytes) {}
 
   void change(ByteChange change) {

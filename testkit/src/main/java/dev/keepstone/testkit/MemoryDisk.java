@@ -15,8 +15,8 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HexFormat;
-import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.random.RandomGenerator;
@@ -68,7 +68,7 @@ public final class MemoryDisk implements Disk {
   }
 
   private static MemoryDisk survivor(Tree names, @Nullable RandomGenerator random) {
-    Map<Inode, Inode> survivors = new IdentityHashMap<>();
+    Map<Inode, Inode> survivors = new HashMap<>();
     names.files.replaceAll(
         (path, inode) -> survivors.computeIfAbsent(inode, whole -> whole.survivor(random)));
     return new MemoryDisk(names, names.copy());
@@ -78,7 +78,7 @@ public final class MemoryDisk implements Disk {
   /// one file differ from two equal files.
   public synchronized String fingerprint() {
     MessageDigest digest = sha256();
-    Map<Inode, Integer> numbers = new IdentityHashMap<>();
+    Map<Inode, Integer> numbers = new HashMap<>();
     for (Path directory : now.directories) {
       digest.update(bytes(directory + "/\n"));
     }
@@ -286,7 +286,11 @@ public final class MemoryDisk implements Disk {
     @Override
     public void reserve(long byteLength) throws IOException {
       synchronized (MemoryDisk.this) {
-        use(true);
+        long length = use(true).length;
+        if (byteLength > length) {
+          inode.change(
+              new Inode.ByteChange(length, new byte[Math.toIntExact(byteLength - length)]));
+        }
       }
     }
 

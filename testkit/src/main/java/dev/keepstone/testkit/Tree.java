@@ -22,8 +22,8 @@ final class Tree {
   /// One change of names: made (`from` is null), removed (`to` is null), or moved in one act.
   record NameChange(@Nullable Path from, @Nullable Path to, @Nullable Inode inode) {
     boolean in(Path directory) {
-      return from != null && directory.equals(from.getParent())
-          || to != null && directory.equals(to.getParent());
+      return (from != null && directory.equals(from.getParent()))
+          || (to != null && directory.equals(to.getParent()));
     }
 
     /// Applies this to a tree that may lack changes made before it: a name whose directory is

@@ -1,7 +1,9 @@
 package dev.keepstone.core.bytes;
 
+import java.io.File;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
@@ -18,6 +20,9 @@ import java.util.List;
 /// The operating system's files, by the JDK where it can and by system calls where it cannot.
 final class LocalDisk implements Disk {
   static final LocalDisk INSTANCE = new LocalDisk();
+
+  /// There a directory cannot be opened, nor synced in any other way; names are journalled.
+  private static final boolean WINDOWS = File.separatorChar == '\\';
 
   private LocalDisk() {}
 
@@ -56,12 +61,18 @@ final class LocalDisk implements Disk {
 
   @Override
   public void link(Path file, Path name) throws IOException {
-    Files.createLink(name, file);
+    if (Libc.LINUX.isPresent()) {
+      Libc.LINUX.get().link(file, name);
+    } else {
+      Files.createLink(name, file);
+    }
   }
 
   @Override
   public void renameToFree(Path file, Path name) throws IOException {
-    throw new UnsupportedOperationException("rename to a free name: " + file + " to " + name);
+    Libc.LINUX
+        .orElseThrow(() -> new UnsupportedOperationException("rename to the free name " + name))
+        .renameToFree(file, name);
   }
 
   @Override
@@ -74,26 +85,37 @@ final class LocalDisk implements Disk {
     List<Entry> entries = new ArrayList<>();
     try (DirectoryStream<Path> names = Files.newDirectoryStream(directory)) {
       for (Path name : names) {
-        entries.add(entry(name));
+        addEntry(name, entries);
       }
     } catch (NoSuchFileException e) {
       return List.of();
+    } catch (DirectoryIteratorException e) {
+      throw e.getCause();
     }
     return entries;
   }
 
-  private static Entry entry(Path path) throws IOException {
-    BasicFileAttributes attributes =
-        Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+  private static void addEntry(Path path, List<Entry> entries) throws IOException {
+    BasicFileAttributes attributes;
+    try {
+      attributes = Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+    } catch (NoSuchFileException e) {
+      // Removed since its name was read: it does not lie here, but all the others do.
+      return;
+    }
     String name = String.valueOf(path.getFileName());
     if (attributes.isRegularFile()) {
-      return new Entry(name, attributes.size(), Kind.FILE);
+      entries.add(new Entry(name, attributes.size(), Kind.FILE));
+    } else {
+      entries.add(new Entry(name, 0, attributes.isDirectory() ? Kind.DIRECTORY : Kind.OTHER));
     }
-    return new Entry(name, 0, attributes.isDirectory() ? Kind.DIRECTORY : Kind.OTHER);
   }
 
   @Override
   public void syncDirectory(Path directory) throws IOException {
+    if (WINDOWS) {
+      return;
+    }
     try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
       channel.force(true);
     }
@@ -101,6 +123,11 @@ final class LocalDisk implements Disk {
 
   @Override
   public long usableBytes(Path directory) throws IOException {
-    return Files.getFileStore(directory).getUsableSpace();
+    // Not by Files.getFileStore: that looks for the mount point and finds none in some containers.
+    long bytes = directory.toFile().getUsableSpace();
+    if (bytes == 0 && !Files.exists(directory)) {
+      throw new NoSuchFileException(directory.toString());
+    }
+    return bytes;
   }
 }

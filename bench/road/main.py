@@ -1,0 +1,35 @@
+"""Chooses what to run; see bench/run."""
+
+import argparse
+import os
+
+import drain
+import restore
+import stall
+import steptime
+
+
+def main():
+    here = os.path.dirname(os.path.abspath(__file__))
+    parser = argparse.ArgumentParser(prog="bench/run")
+    parser.add_argument("what", choices=["stall", "drain", "restore", "steptime", "all"])
+    parser.add_argument("--gib", type=float, nargs="*", default=[1, 4], help="sizes of the state (stall takes all, the others the first)")
+    parser.add_argument("--tensors", type=int, nargs="*", default=[300, 5000])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rate", default=None, help="pace of the drain in steptime, as --limit-rate")
+    parser.add_argument("--folder", default=os.path.join(here, "..", "target", "road"))
+    parser.add_argument("--results", default=os.path.join(here, "..", "RESULTS.md"))
+    options = parser.parse_args()
+    folder = os.path.abspath(options.folder)
+    every = options.what == "all"
+    if every or options.what == "stall":
+        stall.run(folder, options.rounds, options.gib, options.tensors, options.results)
+    if every or options.what == "drain":
+        drain.run(folder, options.rounds, options.gib[0], options.results)
+    if every or options.what == "restore":
+        restore.run(folder, options.rounds, options.gib[0], options.results)
+    if every or options.what == "steptime":
+        steptime.run(folder, options.gib[0], options.rate, options.results)
+
+
+main()

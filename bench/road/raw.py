@@ -1,0 +1,105 @@
+"""The raw limits that Keepstone is measured against: a memory copy, a direct write, a direct read. Nothing of Keepstone."""
+
+import ctypes
+import mmap
+import os
+import threading
+import time
+
+BLOCK = 8 << 20
+MADV_POPULATE_WRITE = 23
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.memmove.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
+_libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+
+def resident(byte_length):
+    """Anonymous memory, page-aligned and faulted in."""
+    memory = mmap.mmap(-1, byte_length)
+    populate(memory)
+    return memory
+
+
+def populate(memory):
+    if _libc.madvise(address(memory), len(memory), MADV_POPULATE_WRITE) != 0:
+        raise OSError(ctypes.get_errno(), "madvise")
+
+
+def address(memory):
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+
+
+def copy_seconds(target, source, byte_length, threads=1):
+    """Seconds of one memmove of byte_length bytes between two addresses, split over threads."""
+    part = byte_length // threads
+    workers = [
+        threading.Thread(target=_libc.memmove, args=(target + i * part, source + i * part, part))
+        for i in range(1, threads)
+    ]
+    begin = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    _libc.memmove(target, source, part)
+    for worker in workers:
+        worker.join()
+    return time.perf_counter() - begin
+
+
+def _in_blocks(byte_length, threads, act):
+    def run(first):
+        for at in range(first * BLOCK, byte_length, threads * BLOCK):
+            act(at, min(BLOCK, byte_length - at))
+
+    workers = [threading.Thread(target=run, args=(i,)) for i in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+def direct_write_seconds(path, memory, byte_length, threads=2):
+    """Seconds to write byte_length bytes (a multiple of 4096) to a new file around the page cache, fsync included."""
+    view = memoryview(memory)
+    begin = time.perf_counter()
+    fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_DIRECT, 0o644)
+    try:
+        os.posix_fallocate(fd, 0, byte_length)
+        _in_blocks(byte_length, threads, lambda at, n: os.pwrite(fd, view[at : at + n], at))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+        view.release()
+    return time.perf_counter() - begin
+
+
+def direct_read_seconds(paths, threads=2):
+    """Seconds to read files around the page cache into 8 MiB buffers; returns (seconds, bytes)."""
+    total = 0
+    begin = time.perf_counter()
+    for path in paths:
+        size = os.path.getsize(path)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
+        local = threading.local()
+
+        def read(at, n, fd=fd, local=local):
+            if not hasattr(local, "buffer"):
+                local.buffer = mmap.mmap(-1, BLOCK)
+            os.preadv(fd, [local.buffer], at)
+
+        try:
+            _in_blocks(size, threads, read)
+        finally:
+            os.close(fd)
+        total += size
+    return time.perf_counter() - begin, total
+
+
+def drop_from_cache(path):
+    """Makes the next buffered read of a file a cold one."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(fd)
