@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, NamedTuple
 
 from . import _dtypes, _modules, _rng, _state
@@ -22,6 +21,7 @@ from ._nodes import (
     StatefulNode,
     TensorNode,
 )
+from ._survey import Survey, scalars
 
 
 class Piece(NamedTuple):
@@ -95,54 +95,23 @@ def plan(state: Any, rng: bool) -> tuple[Plan, list[Any], list[Any]]:
         ) from where
 
 
-_SCALARS = frozenset((type(None), bool, int, float, str, complex))
-
-
 class _Builder:
     def __init__(self, state: dict[Any, Any]) -> None:
         self._state = state
+        self._survey = Survey(state)
+        self._components: dict[str, set[str]] = {component: set() for component in self._survey.components}
+        self.loaders = self._survey.loaders
         self.pieces: list[Piece] = []
         self.configs: dict[str, Any] = {}
         self.modules: dict[str, Any] = {}
-        self.loaders: list[Loader] = []
-        self._components: dict[str, set[str]] = {}
-        self._by_key: dict[Any, str] = {}
-        self._members: dict[str, tuple[str, list[_modules.Member]]] = {}
-        self._parameters = _modules.ParameterNames()
 
     def root(self) -> Node:
-        for key in self._state:
-            self._by_key[key] = self._new_component(str(key))
-        for key, value in self._state.items():
-            self._survey(value, _state.child("state", key), self._by_key[key], (str(key),), ())
         within = (id(self._state),)
         members = [
-            self._build(value, _state.child("state", key), self._by_key[key], (), within)
+            self._build(value, _state.child("state", key), self._survey.by_key[key], (), within)
             for key, value in self._state.items()
         ]
         return MappingNode("state", self._state, members, None)
-
-    def _survey(self, value: Any, path: str, component: str, steps: tuple[str, ...], within: tuple[int, ...]) -> None:
-        """Finds modules, bare parameters and loaders before the optimizers that need their names."""
-        if isinstance(value, Loader):
-            value.name = ".".join(steps)
-            self.loaders.append(value)
-        elif _modules.is_module(value):
-            if len(steps) > 1:
-                component = self._new_component(".".join(steps))
-            found = _modules.members(value)
-            self._members[path] = (component, found)
-            self._parameters.add_module(component, found)
-        elif _modules.is_tensor(value):
-            self._parameters.add_bare(component, ".".join(steps[1:]) or steps[0], value)
-        elif isinstance(value, dict):
-            within = _state.enter(value, path, within)
-            for key, item in value.items():
-                self._survey(item, _state.child(path, key), component, (*steps, str(key)), within)
-        elif isinstance(value, (list, tuple)) and not _scalars(value):
-            within = _state.enter(value, path, within)
-            for index, item in enumerate(value):
-                self._survey(item, _state.child(path, index), component, (*steps, str(index)), within)
 
     def _build(self, value: Any, path: str, component: str, steps: tuple[str, ...], within: tuple[int, ...]) -> Node:
         if _modules.is_tensor(value):
@@ -161,7 +130,7 @@ class _Builder:
         if type(value) in MAPPINGS:
             return self._mapping(value, path, component, steps, within)
         if type(value) in (list, tuple) or (isinstance(value, tuple) and hasattr(value, "_fields")):
-            if _scalars(value):
+            if scalars(value):
                 return PlainNode(path)
             within = _state.enter(value, path, within)
             members = [
@@ -198,7 +167,7 @@ class _Builder:
         return MappingNode(path, value, members, attributes)
 
     def _module(self, module: Any, path: str, within: tuple[int, ...]) -> Node:
-        component, found = self._members[path]
+        component, found = self._survey.members[path]
         if _modules.is_plain_module(module):
             stored: set[int] = set()
             for member in found:
@@ -233,7 +202,7 @@ class _Builder:
     def _optimizer(
         self, optimizer: Any, path: str, component: str, steps: tuple[str, ...], within: tuple[int, ...]
     ) -> Node:
-        names = self._parameters.of(optimizer)
+        names = self._survey.parameters.of(optimizer)
         by_id: dict[int, str] = {}
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         for parameter, name in zip(parameters, names):
@@ -247,7 +216,7 @@ class _Builder:
                     path,
                     "leave it out of the state",
                 )
-            place = f'{path}["state"][{name!r}]'
+            place = _state.child(f'{path}["state"]', name)
             slots.append((parameter, name, self._mapping(state, place, component, (*steps, name), within)))
         groups = []
         for index, group in enumerate(optimizer.param_groups):
@@ -322,22 +291,6 @@ class _Builder:
         assert dtype is not None
         self._components[component].add(name)
         self.pieces.append(Piece(component, name, dtype, _dtypes.shape_of(dtype, tuple(tensor.shape)), "torch"))
-
-    def _new_component(self, wanted: str) -> str:
-        """A component's name, safe for a file name and used once."""
-        safe = re.sub(r"[^A-Za-z0-9_.-]", "_", wanted).replace("..", "__")
-        if not safe[:1].isalnum():
-            safe = "c" + safe
-        name, again = safe, 1
-        while name in self._components or name in ("state", "part"):
-            again += 1
-            name = f"{safe}_{again}"
-        self._components[name] = set()
-        return name
-
-
-def _scalars(value: Any) -> bool:
-    return set(map(type, value)) <= _SCALARS
 
 
 def _all_plain(members: list[Node]) -> bool:

@@ -13,6 +13,8 @@ from typing import Any, Callable, Optional
 from . import _dtypes, _modules, _state
 from ._errors import Refused
 from ._generators import GeneratorState
+from ._loader import Loader
+from ._survey import Survey
 from ._targets import Key, Stored, new_tensor
 
 Finish = Callable[[], Any]
@@ -28,11 +30,13 @@ class Filling:
         self.unexpected: list[str] = []
         self.mismatched: list[str] = []
         self._names = _modules.ParameterNames()
+        self.loaders: list[Loader] = []
         self._made: dict[int, Any] = {}  # by id of the leaf in the tree
         self._finish: Finish = lambda: None
 
     def begin(self, state: dict[Any, Any], tree: Any) -> None:
-        self._survey(state, "state", ())
+        survey = Survey(state)
+        self._names, self.loaders = survey.parameters, survey.loaders
         self._finish = self._fill_dict(state, tree, "state", root=True)
 
     def check(self, strict: bool, on: str) -> None:
@@ -51,22 +55,6 @@ class Filling:
     def finish(self) -> Any:
         """After the wanted memory is filled: hands everything over and returns the state."""
         return self._finish()
-
-    # The survey of modules comes first, because an optimizer may stand before its model.
-
-    def _survey(self, value: Any, path: str, within: tuple[int, ...]) -> None:
-        if _modules.is_module(value):
-            self._names.add_module(path, _modules.members(value))
-        elif _modules.is_tensor(value):
-            self._names.add_bare(path, path, value)
-        elif isinstance(value, dict):
-            within = _state.enter(value, path, within)
-            for key, item in value.items():
-                self._survey(item, _state.child(path, key), within)
-        elif isinstance(value, (list, tuple)):
-            within = _state.enter(value, path, within)
-            for index, item in enumerate(value):
-                self._survey(item, _state.child(path, index), within)
 
     def _fill(self, value: Any, node: Any, path: str) -> Finish:
         """Plans one value; the function returned gives what stands in its place afterwards."""
@@ -169,7 +157,7 @@ class Filling:
         }
         slots: list[tuple[Any, Finish]] = []
         for name, saved in node["state"].items():
-            place = f'{path}["state"][{name!r}]'
+            place = _state.child(f'{path}["state"]', name)
             if name in by_name:
                 slots.append((by_name[name], self._slots(optimizer, by_name[name], saved, place, on_device)))
             elif name not in known:

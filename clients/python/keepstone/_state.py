@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import collections
 import enum
+import json
 import math
 import pathlib
 import struct
@@ -68,7 +69,7 @@ class Opaque:
 
 def child(path: str, key: Any) -> str:
     """The path of a member, written as in Python."""
-    return f"{path}[{key!r}]"
+    return f"{path}[{json.dumps(key, ensure_ascii=False) if type(key) is str else repr(key)}]"
 
 
 # Encoding

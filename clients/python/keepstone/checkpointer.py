@@ -17,7 +17,6 @@ from . import _dtypes, _layout, _rng, _state
 from ._capture import state_area
 from ._errors import AgentUnavailable, Busy, Fenced, IntegrityError, KeepstoneError, NotFound, Refused, from_wire
 from ._load import read_tensors
-from ._loader import Loader
 from ._nodes import Changed
 from ._options import choice, refuse_foreign, steps, store_path
 from ._restore import Filling
@@ -176,7 +175,7 @@ class Checkpointer:
         random_state = None
         if self._rng and "rng" in beside:
             random_state = _state.decode(beside["rng"], "rng", _no_tensor)
-        for loader in _loaders(state):
+        for loader in filling.loaders:
             warnings += loader.resume_with(random_state)
         if random_state is not None:  # last: everything before may draw
             warnings += _rng.apply(random_state)
@@ -454,16 +453,6 @@ def _failure(one: dict[str, Any], saved: Saved) -> KeepstoneError:
     return from_wire(
         {"what": f"the attempt ended as {one.get('state')}", "on": saved.id, "next": "see keepstone agent logs"}
     )
-
-
-def _loaders(value: Any) -> list[Loader]:
-    if isinstance(value, Loader):
-        return [value]
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        return [loader for item in value if isinstance(item, (dict, list, tuple, Loader)) for loader in _loaders(item)]
-    return []
 
 
 def _words(passed: Any) -> str:
