@@ -32,7 +32,7 @@ public record AgentRecord(
     states = List.copyOf(states);
     boolean lent = lentSlot >= 0 && lentSlot < states.size() && lentGeneration > 0;
     boolean none = lentSlot == NONE && lentGeneration == 0;
-    if (sequence <= 0 || states.size() > SegmentHead.MAX_SLOTS || !lent && !none) {
+    if (sequence <= 0 || states.size() > SegmentHead.MAX_SLOTS || (!lent && !none)) {
       throw new IllegalArgumentException(
           "agent record "
               + sequence
@@ -69,7 +69,7 @@ public record AgentRecord(
     ByteBuffer bytes = ByteBuffer.allocate(BYTES).order(ByteOrder.LITTLE_ENDIAN);
     bytes.put(MAGIC).putLong(sequence).putInt(lentSlot).putInt(0).putLong(lentGeneration);
     for (int slot = 0; slot < states.size(); slot++) {
-      bytes.putInt(STATES_AT + 8 * slot, states.get(slot).ordinal());
+      bytes.putInt(STATES_AT + 8 * slot, states.get(slot).code());
     }
     bytes.putInt(CRC_AT, Crc32.of(bytes.array(), 0, CRC_AT));
     return bytes.array();
@@ -82,14 +82,13 @@ public record AgentRecord(
         || bytes.getInt(CRC_AT) != Crc32.of(record, 0, CRC_AT)) {
       return Optional.empty();
     }
-    SlotState[] known = SlotState.values();
     List<SlotState> states = new ArrayList<>(slots);
     for (int slot = 0; slot < slots; slot++) {
-      int state = bytes.getInt(STATES_AT + 8 * slot);
-      if (state < 0 || state >= known.length) {
+      Optional<SlotState> state = SlotState.of(bytes.getInt(STATES_AT + 8 * slot));
+      if (state.isEmpty()) {
         return Optional.empty();
       }
-      states.add(known[state]);
+      states.add(state.get());
     }
     try {
       return Optional.of(

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 
 /// Where every byte of one rank's state lies in a slot.
@@ -81,8 +82,8 @@ public record Layout(
 
   /// Larger elements first, so that each piece begins at a multiple of its element size; the sort
   /// is stable, which keeps the order of registration among equals.
-  static <T> Comparator<T> fileOrder(java.util.function.Function<T, Piece> piece) {
-    return Comparator.comparing((T t) -> piece.apply(t).tensor().dtype().bits()).reversed();
+  static <T> Comparator<T> fileOrder(Function<T, Piece> piece) {
+    return Comparator.comparingInt((T t) -> piece.apply(t).tensor().dtype().bits()).reversed();
   }
 
   static byte[] header(List<Piece> inFileOrder) {

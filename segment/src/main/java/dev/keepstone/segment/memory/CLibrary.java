@@ -19,6 +19,7 @@ import java.nio.file.Path;
 ///
 /// Constants are those of Linux on x86-64 and AArch64, where they agree; `O_NOFOLLOW` does not, so
 /// it is not used.
+@SuppressWarnings("restricted")
 final class CLibrary {
   static final int O_RDONLY = 0;
   static final int O_RDWR = 2;

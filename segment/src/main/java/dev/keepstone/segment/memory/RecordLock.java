@@ -63,7 +63,7 @@ public final class RecordLock implements AutoCloseable {
     record Nobody() implements Holder {}
 
     /// A process; its id is 0 or negative where that cannot be known in this PID namespace.
-    record Process(long pid) implements Holder {}
+    record Held(long pid) implements Holder {}
   }
 
   /// Takes the lock, making the file (mode 0600) where it is missing.
@@ -115,7 +115,7 @@ public final class RecordLock implements AutoCloseable {
         return new Holder.Nobody();
       }
       if (HELD_HERE.contains(file)) {
-        return new Holder.Process(ProcessHandle.current().pid());
+        return new Holder.Held(ProcessHandle.current().pid());
       }
       try (Arena arena = Arena.ofConfined()) {
         int descriptor =
@@ -125,7 +125,7 @@ public final class RecordLock implements AutoCloseable {
           CLibrary.fcntl(descriptor, CLibrary.F_GETLK, flock);
           return flock.get(JAVA_SHORT, 0) == F_UNLCK
               ? new Holder.Nobody()
-              : new Holder.Process(flock.get(JAVA_INT, PID_AT));
+              : new Holder.Held(flock.get(JAVA_INT, PID_AT));
         } finally {
           CLibrary.close(descriptor);
         }

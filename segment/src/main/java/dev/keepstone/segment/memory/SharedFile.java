@@ -105,6 +105,7 @@ public final class SharedFile implements AutoCloseable {
     }
   }
 
+  @SuppressWarnings("restricted")
   private static SharedFile map(Path path, int descriptor, long byteLength, boolean writable)
       throws SystemError {
     int protection = CLibrary.PROT_READ | (writable ? CLibrary.PROT_WRITE : 0);
@@ -127,16 +128,24 @@ public final class SharedFile implements AutoCloseable {
   /// otherwise read and written at a fifth of the speed. Blocks for about 0.1 s per GiB and holds
   /// no other thread up.
   public void populate() {
+    populate(0, bytes.byteSize());
+  }
+
+  /// Faults the pages of a range in.
+  public void populate(long from, long byteLength) {
+    long start = from / PAGE_BYTES * PAGE_BYTES;
+    MemorySegment range = bytes.asSlice(start, from + byteLength - start);
     try {
-      populate(bytes.isReadOnly() ? CLibrary.MADV_POPULATE_READ : CLibrary.MADV_POPULATE_WRITE);
+      populate(range);
     } catch (SystemError e) {
-      throw e.on("fault in " + bytes.byteSize() + " bytes of shared memory", path);
+      throw e.on("fault in " + range.byteSize() + " bytes of shared memory", path);
     }
   }
 
-  private void populate(int advice) throws SystemError {
+  private static void populate(MemorySegment range) throws SystemError {
     try {
-      CLibrary.madvise(bytes, advice);
+      CLibrary.madvise(
+          range, range.isReadOnly() ? CLibrary.MADV_POPULATE_READ : CLibrary.MADV_POPULATE_WRITE);
     } catch (SystemError e) {
       if (e.errno() != SystemError.EINVAL) {
         throw e;
@@ -144,8 +153,8 @@ public final class SharedFile implements AutoCloseable {
       // Linux before 5.14. Reading is enough: the pages of a reserved file are there already, and
       // writing here would race with a process that uses them.
       // A plain read whose value nobody uses would be optimised away.
-      for (long at = 0; at < bytes.byteSize(); at += PAGE_BYTES) {
-        byte _ = (byte) BYTE.getVolatile(bytes, at);
+      for (long at = 0; at < range.byteSize(); at += PAGE_BYTES) {
+        byte _ = (byte) BYTE.getVolatile(range, at);
       }
     }
   }

@@ -1,0 +1,33 @@
+package dev.keepstone.client;
+
+import dev.keepstone.core.json.Json;
+import dev.keepstone.segment.wire.Request;
+import java.nio.file.Path;
+
+/// One launch of a trainer, as it announces itself.
+///
+/// @param store root of the store
+/// @param run name of the run
+/// @param token shared by all ranks of this launch, new for every launch
+/// @param rank of this process, below `world`
+/// @param world ranks of the launch
+/// @param wanted what to continue from: `latest`, `must`, `fresh`, or which checkpoint
+/// @param keepLast checkpoints that retention keeps
+public record Launch(
+    Path store, String run, String token, int rank, int world, String wanted, int keepLast) {
+  /// A trainer of one rank that continues from the latest checkpoint and keeps three.
+  public static Launch single(Path store, String run, String token) {
+    return new Launch(store, run, token, 0, 1, "latest", 3);
+  }
+
+  Request.Start request() {
+    return new Request.Start(
+        store.toAbsolutePath().normalize().toString(),
+        run,
+        token,
+        rank,
+        world,
+        wanted,
+        Json.object().put("keep_last", keepLast).build());
+  }
+}
