@@ -1,9 +1,11 @@
 package dev.keepstone.core.view;
 
+import dev.keepstone.core.json.Json;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /// A checkpoint of any format, open for reading by one thread.
 ///
@@ -18,6 +20,13 @@ public interface CheckpointView extends AutoCloseable {
 
   /// The format's own text fields; empty where there are none.
   Map<String, String> metadata();
+
+  /// Everything that is no tensor, as a state tree's JSON (docs/spec/state-tree.md), where the
+  /// checkpoint has such.
+  Optional<Json.Obj> state();
+
+  /// The model's own configuration, `config.json`, where one lies beside the tensors.
+  Optional<byte[]> config();
 
   /// Fills `into` with bytes of a piece.
   ///

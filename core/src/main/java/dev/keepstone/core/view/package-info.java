@@ -2,7 +2,7 @@
 /// metadata.
 ///
 /// Start at [CheckpointView]. Formats and stores show their checkpoints as one; inspect, convert,
-/// import and export see nothing else. Imports tensors and the state tree.
+/// import and export see nothing else. Imports tensors and JSON.
 @NullMarked
 package dev.keepstone.core.view;
 

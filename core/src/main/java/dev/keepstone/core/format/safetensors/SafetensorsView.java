@@ -3,6 +3,9 @@ package dev.keepstone.core.format.safetensors;
 import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.bytes.OpenFile;
 import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonException;
+import dev.keepstone.core.json.JsonReader;
 import dev.keepstone.core.tensor.Slice;
 import dev.keepstone.core.tensor.Tensor;
 import dev.keepstone.core.view.CheckpointView;
@@ -26,10 +29,13 @@ import org.jspecify.annotations.Nullable;
 /// The files stay open from the check of their headers to the close, so that nobody swaps one in
 /// between. The format has no checksums; bytes come as they lie.
 public final class SafetensorsView implements CheckpointView {
+  private static final long MAX_CONFIG_BYTES = 1 << 20;
+
   private final Map<String, OpenFile> files = new LinkedHashMap<>();
   private final List<StoredTensor> tensors = new ArrayList<>();
   private final Map<String, String> metadata = new LinkedHashMap<>();
   private final Path folder;
+  private byte @Nullable [] config;
 
   private SafetensorsView(Path folder) {
     this.folder = folder;
@@ -58,6 +64,7 @@ public final class SafetensorsView implements CheckpointView {
         view.add(disk, file, found.get().index().orElse(null));
       }
       found.get().index().ifPresent(view::checkAllFound);
+      view.config = view.readConfig(disk);
       return Optional.of(view);
     } catch (IOException | RuntimeException e) {
       view.close();
@@ -91,6 +98,21 @@ public final class SafetensorsView implements CheckpointView {
     }
     header.metadata().forEach(metadata::putIfAbsent);
     metadata.remove(TrueDtypes.KEY);
+  }
+
+  /// The configuration beside the tensors; what is too long or no JSON object is none.
+  private byte @Nullable [] readConfig(Disk disk) throws IOException {
+    try (OpenFile file = disk.open(folder.resolve("config.json"))) {
+      if (file.size() > MAX_CONFIG_BYTES) {
+        return null;
+      }
+      byte[] bytes = new byte[(int) file.size()];
+      file.read(0, MemorySegment.ofArray(bytes));
+      JsonReader.readObject(bytes);
+      return bytes;
+    } catch (NoSuchFileException | JsonException e) {
+      return null;
+    }
   }
 
   private void checkMapped(String tensor, @Nullable String mapped, String file) {
@@ -141,6 +163,16 @@ public final class SafetensorsView implements CheckpointView {
   @Override
   public Map<String, String> metadata() {
     return Collections.unmodifiableMap(metadata);
+  }
+
+  @Override
+  public Optional<Json.Obj> state() {
+    return Optional.empty();
+  }
+
+  @Override
+  public Optional<byte[]> config() {
+    return Optional.ofNullable(config);
   }
 
   @Override
