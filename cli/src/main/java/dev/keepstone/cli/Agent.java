@@ -14,5 +14,5 @@ import picocli.CommandLine.Command;
       "  keepstone agent start --budget 8GiB",
       "  keepstone agent status --json"
     },
-    subcommands = {AgentStart.class})
+    subcommands = {AgentStart.class, AgentStatus.class, AgentStop.class, AgentLogs.class})
 final class Agent {}

@@ -2,11 +2,12 @@ package dev.keepstone.cli;
 
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
+import dev.keepstone.segment.place.AgentDirectory;
+import dev.keepstone.segment.wire.Request;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
@@ -75,17 +76,17 @@ final class AgentStart implements Verb {
   public Answer run(Console console) throws IOException, InterruptedException {
     AgentSocket socket = AgentSocket.of(console.shell());
     if (socket.answers()) {
-      Json.Obj status = socket.ask("status");
-      console.say("already running: pid " + status.integer("pid"));
-      return answer(false, status, socket);
+      long pid = socket.ask(new Request.Status()).pid();
+      console.say("already running: pid " + pid);
+      return answer(false, pid, socket);
     }
-    prepare(socket.directory());
-    List<String> command = command(socket.directory());
-    return foreground ? inForeground(command, console) : inBackground(command, socket, console);
+    AgentDirectory directory = AgentDirectory.of(console.shell().environment());
+    directory.create();
+    List<String> command = command(directory);
+    return foreground ? inForeground(command) : inBackground(command, directory, socket, console);
   }
 
-  private Answer inForeground(List<String> command, Console console)
-      throws IOException, InterruptedException {
+  private Answer inForeground(List<String> command) throws IOException, InterruptedException {
     command.add("--foreground");
     Process agent = new ProcessBuilder(command).inheritIO().start();
     try {
@@ -102,9 +103,10 @@ final class AgentStart implements Verb {
     }
   }
 
-  private Answer inBackground(List<String> command, AgentSocket socket, Console console)
+  private Answer inBackground(
+      List<String> command, AgentDirectory directory, AgentSocket socket, Console console)
       throws IOException, InterruptedException {
-    Path log = socket.directory().resolve("agent.log");
+    Path log = directory.log();
     List<String> detached = new ArrayList<>();
     // A session of its own: neither the end of this terminal nor a signal to the launcher's
     // process group may reach it.
@@ -119,9 +121,9 @@ final class AgentStart implements Verb {
     long deadline = console.shell().clock().millis() + START_SECONDS * 1000L;
     while (console.shell().clock().millis() < deadline) {
       if (socket.answers()) {
-        Json.Obj status = socket.ask("status");
-        console.say("started: pid " + status.integer("pid") + ", " + socket.directory());
-        return answer(true, status, socket);
+        long pid = socket.ask(new Request.Status()).pid();
+        console.say("started: pid " + pid + ", " + directory.path());
+        return answer(true, pid, socket);
       }
       if (agent.waitFor(LOOK_EVERY_MILLIS, TimeUnit.MILLISECONDS)) {
         throw new KeepstoneException.AgentUnavailable(
@@ -137,21 +139,21 @@ final class AgentStart implements Verb {
         "read the end of " + log);
   }
 
-  private static Answer answer(boolean started, Json.Obj status, AgentSocket socket) {
+  private static Answer answer(boolean started, long pid, AgentSocket socket) {
     return Answer.of(
         Json.object()
             .put("started", started)
-            .put("pid", status.integer("pid"))
+            .put("pid", pid)
             .put("socket", socket.path().toString())
             .build());
   }
 
-  private List<String> command(Path directory) {
+  private List<String> command(AgentDirectory directory) {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(AGENT_JVM);
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
-    command.addAll(List.of("dev.keepstone.agent.AgentMain", "--dir", directory.toString()));
+    command.addAll(List.of("dev.keepstone.agent.AgentMain", "--dir", directory.path().toString()));
     if (budget != null) {
       command.addAll(List.of("--budget", budget));
     }
@@ -159,14 +161,6 @@ final class AgentStart implements Verb {
       command.addAll(List.of("--limit-rate", limitRate));
     }
     return command;
-  }
-
-  private static void prepare(Path directory) throws IOException {
-    if (!Files.isDirectory(directory)) {
-      Files.createDirectories(
-          directory,
-          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-    }
   }
 
   private static Optional<String> onPath(String program, Shell shell) {

@@ -8,7 +8,8 @@ import picocli.CommandLine.Help.Ansi;
 
 /// The command line as picocli knows it, dressed the same way for every verb.
 final class Commands {
-  private static final int WIDTH = 80;
+  /// Of help, and of tables that nobody's terminal limits.
+  static final int WIDTH = 80;
 
   private Commands() {}
 

@@ -24,6 +24,11 @@ final class Console {
     return json;
   }
 
+  /// How wide a line may be.
+  int columns() {
+    return shell.outTerminal() ? shell.columns() : Commands.WIDTH;
+  }
+
   /// One line of the result, for people.
   void say(String line) {
     if (!json) {

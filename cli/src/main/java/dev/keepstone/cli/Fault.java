@@ -3,7 +3,9 @@ package dev.keepstone.cli;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
+import java.net.SocketTimeoutException;
 import java.nio.channels.ClosedByInterruptException;
 import java.util.List;
 
@@ -19,6 +21,9 @@ record Fault(ExitCode code, String what, String on, String next) {
       case KeepstoneException failure -> of(failure);
       case InterruptedException _ -> interrupted(verb);
       case ClosedByInterruptException _ -> interrupted(verb);
+      // Its subclass for time-outs is no interruption.
+      case InterruptedIOException e when !(e instanceof SocketTimeoutException) ->
+          interrupted(verb);
       case IOException failure ->
           of(KeepstoneException.from(failure, verb, String.valueOf(failure.getMessage())));
       case UncheckedIOException wrapped when wrapped.getCause() != null ->
