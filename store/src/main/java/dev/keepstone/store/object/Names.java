@@ -4,6 +4,7 @@ import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.reference.Decimal;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /// Every name in a run, made and recognised (docs/spec/store.md, section 1). A name that is not
@@ -12,6 +13,12 @@ import java.util.regex.Pattern;
 /// @param run the run's folder, a name of the store's root
 public record Names(String run) {
   private static final Pattern PLAIN = Pattern.compile("[A-Za-z0-9][A-Za-z0-9_.-]*");
+  private static final Pattern TEMPORARY = Pattern.compile("(.+)\\.[0-9a-f]{8}\\.[0-9]+\\.tmp");
+  private static final Pattern OURS =
+      Pattern.compile(
+          "state-[0-9]{5,}\\.[0-9a-f]{8}\\.json|config\\.json"
+              + "|[A-Za-z0-9][A-Za-z0-9_.-]*-[0-9]{5,}\\.[0-9a-f]{8}\\.safetensors"
+              + "|[A-Za-z0-9][A-Za-z0-9_.-]*\\.safetensors\\.index\\.json");
   private static final String JSON = ".json";
   private static final String PARENT = ".parent.json";
   private static final String END = ".end.json";
@@ -143,6 +150,13 @@ public record Names(String run) {
   /// The hold that has this file name.
   public static Optional<HoldName> holdOf(String file) {
     return stripped(file, JSON).flatMap(HoldName::find);
+  }
+
+  /// Whether a name in a checkpoint's folder is one of ours, temporary ones included.
+  public static boolean inCheckpoint(String file) {
+    Matcher temporary = TEMPORARY.matcher(file);
+    String name = temporary.matches() ? temporary.group(1) : file;
+    return partOf(name).isPresent() || OURS.matcher(name).matches();
   }
 
   /// Which tomb of which checkpoint.

@@ -7,4 +7,9 @@ import dev.keepstone.core.failure.KeepstoneException;
 ///
 /// @param name in the store
 /// @param why as it is told
-public record Damaged(String name, KeepstoneException why) {}
+public record Damaged(String name, KeepstoneException why) {
+  /// Its name in its directory.
+  public String file() {
+    return name.substring(name.lastIndexOf('/') + 1);
+  }
+}

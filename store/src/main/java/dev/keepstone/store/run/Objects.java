@@ -1,17 +1,20 @@
 package dev.keepstone.store.run;
 
 import dev.keepstone.core.bytes.Crc32;
+import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.store.manifest.Manifest;
 import dev.keepstone.store.object.Decision;
 import dev.keepstone.store.object.Decision.Parent;
 import dev.keepstone.store.object.End;
 import dev.keepstone.store.object.Names;
+import dev.keepstone.store.object.Names.HoldName;
 import dev.keepstone.store.object.Names.TombName;
 import dev.keepstone.store.object.Start;
 import dev.keepstone.store.object.Tomb;
 import dev.keepstone.store.part.Part;
 import dev.keepstone.store.part.PartRecord;
+import dev.keepstone.store.part.Refusal;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.tier.Tier;
 import java.util.ArrayList;
@@ -29,6 +32,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 
 /// Reads the objects of one run, trusts those that are what their place says, and remembers what
 /// never changes.
@@ -51,7 +55,7 @@ final class Objects {
   ManifestsSeen manifests() {
     NavigableMap<CheckpointId, Manifest.Summary> seen = new TreeMap<>();
     List<Damaged> damaged = new ArrayList<>();
-    for (CheckpointId id : listed(names.manifests(), Names::manifestOf)) {
+    for (CheckpointId id : manifestNames()) {
       try {
         Manifest.Summary summary = summaries.get(id);
         if (summary == null) {
@@ -88,23 +92,99 @@ final class Objects {
     return new StartsSeen(announced, decided, damaged);
   }
 
-  TombsSeen tombs(Predicate<CheckpointId> wanted) {
-    Set<TombName> tombs = new HashSet<>();
-    Map<TombName, End.Outcome> outcomes = new HashMap<>();
-    Map<TombName, Damaged> damaged = new HashMap<>();
+  /// Lists tombs and ends. Ends never change, so what they say may be read later ([#read]) and the
+  /// look is still as old as this listing.
+  TombsSeen tombs() {
+    Map<CheckpointId, NavigableMap<Integer, TombsSeen.Standing>> tombs = new HashMap<>();
     for (String file : tier.list(names.tombs())) {
-      Names.tombOf(file).ifPresent(tombs::add);
-      Optional<TombName> end = Names.endOf(file).filter(name -> wanted.test(name.id()));
-      if (end.isPresent()) {
-        try {
-          end(end.get()).ifPresent(outcome -> outcomes.put(end.get(), outcome));
-        } catch (KeepstoneException e) {
-          String name = names.end(end.get().id(), end.get().k());
-          damaged.put(end.get(), new Damaged(name, e));
+      Optional<TombName> tomb = Names.tombOf(file);
+      Optional<TombName> end = Names.endOf(file);
+      tomb.or(() -> end)
+          .ifPresent(name ->
+              tombs
+                  .computeIfAbsent(name.id(), id -> new TreeMap<>())
+                  .merge(
+                      name.k(),
+                      end.isPresent() ? TombsSeen.Standing.ENDED : TombsSeen.Standing.OPEN,
+                      (one, other) -> TombsSeen.Standing.ENDED));
+    }
+    return new TombsSeen(tombs, List.of());
+  }
+
+  /// The same look, with the ends of these checkpoints read.
+  TombsSeen read(TombsSeen listed, Predicate<CheckpointId> wanted) {
+    Map<CheckpointId, NavigableMap<Integer, TombsSeen.Standing>> tombs =
+        new HashMap<>(listed.tombs());
+    List<Damaged> damaged = new ArrayList<>();
+    tombs.replaceAll((id, numbers) -> {
+      if (!wanted.test(id)) {
+        return numbers;
+      }
+      NavigableMap<Integer, TombsSeen.Standing> read = new TreeMap<>(numbers);
+      read.replaceAll((k, standing) ->
+          standing == TombsSeen.Standing.ENDED ? standing(new TombName(id, k), damaged) : standing);
+      return read;
+    });
+    return new TombsSeen(tombs, damaged);
+  }
+
+  private TombsSeen.Standing standing(TombName tomb, List<Damaged> damaged) {
+    try {
+      return switch (end(tomb)) {
+        case PURGED -> TombsSeen.Standing.PURGED;
+        case RESTORED -> TombsSeen.Standing.RESTORED;
+      };
+    } catch (KeepstoneException e) {
+      damaged.add(new Damaged(names.end(tomb.id(), tomb.k()), e));
+      return TombsSeen.Standing.DAMAGED;
+    }
+  }
+
+  NavigableSet<CheckpointId> folders() {
+    return listed(names.checkpoints(), CheckpointId::find);
+  }
+
+  NavigableSet<CheckpointId> manifestNames() {
+    return listed(names.manifests(), Names::manifestOf);
+  }
+
+  Set<HoldName> holds() {
+    Set<HoldName> holds = new HashSet<>();
+    tier.list(names.holds()).forEach(file -> Names.holdOf(file).ifPresent(holds::add));
+    return holds;
+  }
+
+  Attempt attempt(CheckpointId id) {
+    long bytes = 0;
+    NavigableSet<Integer> ranks = new TreeSet<>();
+    for (Disk.Entry entry : tier.entries(names.checkpoint(id))) {
+      bytes += entry.byteLength();
+      Names.partOf(entry.name()).ifPresent(ranks::add);
+    }
+    List<Integer> parts = new ArrayList<>();
+    Optional<Refusal> refusal = Optional.empty();
+    int world = 0;
+    for (int rank : ranks) {
+      switch (trusted(id, rank)) {
+        case Part part -> {
+          parts.add(rank);
+          world = part.world();
+        }
+        case Refusal refused -> refusal = refusal.or(() -> Optional.of(refused));
+        case null -> {
+          // Damaged or gone: as if it were not there; commit names it.
         }
       }
     }
-    return new TombsSeen(tombs, outcomes, damaged);
+    return new Attempt(id, world, parts, refusal, bytes);
+  }
+
+  private @Nullable PartRecord trusted(CheckpointId id, int rank) {
+    try {
+      return part(id, rank).orElse(null);
+    } catch (KeepstoneException.Integrity e) {
+      return null;
+    }
   }
 
   private <T extends Comparable<T>> NavigableSet<T> listed(
@@ -152,18 +232,18 @@ final class Objects {
         .map(t -> inPlace(t, t.uid(), new TombName(t.id(), t.k()), name, file));
   }
 
-  private Optional<End.Outcome> end(TombName name) {
+  private End.Outcome end(TombName name) {
     End.Outcome known = ends.get(name);
     if (known != null) {
-      return Optional.of(known);
+      return known;
     }
     String file = names.end(name.id(), name.k());
-    Optional<End.Outcome> read =
+    End end =
         read(file, End::decode)
             .map(e -> inPlace(e, e.uid(), new TombName(e.id(), e.k()), name, file))
-            .map(End::outcome);
-    read.ifPresent(outcome -> ends.put(name, outcome));
-    return read;
+            .orElseThrow(() -> damaged("gone, and ends are never removed", file));
+    ends.put(name, end.outcome());
+    return end.outcome();
   }
 
   Optional<PartRecord> part(CheckpointId id, int rank) {

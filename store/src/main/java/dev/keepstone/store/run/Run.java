@@ -4,6 +4,7 @@ import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.store.manifest.Manifest;
 import dev.keepstone.store.object.Decision;
 import dev.keepstone.store.object.Names;
+import dev.keepstone.store.object.Names.HoldName;
 import dev.keepstone.store.object.Names.TombName;
 import dev.keepstone.store.object.RunMarker;
 import dev.keepstone.store.object.Start;
@@ -17,6 +18,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.NavigableSet;
 import java.util.Optional;
 import java.util.Set;
 
@@ -89,12 +91,59 @@ public final class Run {
     }
   }
 
+  /// Looks at tombs and ends, then at one checkpoint's parts, then at manifests, then at starts:
+  /// for who is about to delete that checkpoint. What needs it was put before its tomb was looked
+  /// for, and a start that announced itself meanwhile is seen last.
+  public LookToDelete lookToDelete(CheckpointId id) {
+    TombsSeen tombs = objects.tombs();
+    Attempt attempt = objects.attempt(id);
+    ManifestsSeen manifests = objects.manifests();
+    StartsSeen starts = objects.starts();
+    return new LookToDelete(attempt, view(manifests, starts, tombs, Set.of(id)));
+  }
+
+  /// @param attempt what lies in the folder
+  /// @param view the rest
+  public record LookToDelete(Attempt attempt, View view) {}
+
   private View view(ManifestsSeen manifests, StartsSeen starts) {
-    TombsSeen tombs = objects.tombs(manifests.summaries()::containsKey);
+    return view(manifests, starts, objects.tombs(), Set.of());
+  }
+
+  private View view(
+      ManifestsSeen manifests, StartsSeen starts, TombsSeen listed, Set<CheckpointId> besides) {
+    TombsSeen tombs =
+        objects.read(listed, id -> manifests.summaries().containsKey(id) || besides.contains(id));
     List<Damaged> damaged = new ArrayList<>(manifests.damaged());
     damaged.addAll(starts.damaged());
-    damaged.addAll(tombs.damaged().values());
+    damaged.addAll(tombs.damaged());
     return new View(name(), manifests.summaries(), starts, tombs, damaged);
+  }
+
+  /// Looks at the folders of checkpoints that have no manifest in a view and are not purged; in
+  /// order.
+  public List<Attempt> attempts(View view) {
+    NavigableSet<CheckpointId> folders = objects.folders();
+    folders.removeAll(view.manifests().keySet());
+    view.damaged().forEach(damaged -> Names.manifestOf(damaged.file()).ifPresent(folders::remove));
+    TombsSeen tombs = tombs(folders);
+    return folders.stream()
+        .filter(id -> !tombs.purged(id) && !tombs.doubtful(id))
+        .map(objects::attempt)
+        .toList();
+  }
+
+  /// Purged checkpoints of which something still lies there.
+  public List<CheckpointId> leftovers() {
+    NavigableSet<CheckpointId> ids = objects.folders();
+    ids.addAll(objects.manifestNames());
+    TombsSeen tombs = tombs(ids);
+    return ids.stream().filter(tombs::purged).toList();
+  }
+
+  /// Looks at holds alone.
+  public Set<HoldName> holds() {
+    return objects.holds();
   }
 
   /// Looks at starts alone.
@@ -104,12 +153,12 @@ public final class Run {
 
   /// Looks at tombs alone, and reads the ends of one checkpoint.
   public TombsSeen tombs(CheckpointId id) {
-    return objects.tombs(id::equals);
+    return objects.read(objects.tombs(), id::equals);
   }
 
   /// Looks at tombs alone, and reads the ends of these checkpoints.
   public TombsSeen tombs(Collection<CheckpointId> ids) {
-    return objects.tombs(Set.copyOf(ids)::contains);
+    return objects.read(objects.tombs(), Set.copyOf(ids)::contains);
   }
 
   /// The announcement of a start.

@@ -1,51 +1,78 @@
 package dev.keepstone.store.run;
 
-import dev.keepstone.store.object.End;
 import dev.keepstone.store.object.Names.TombName;
 import dev.keepstone.store.reference.CheckpointId;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
 import java.util.Map;
-import java.util.NavigableSet;
+import java.util.NavigableMap;
 import java.util.OptionalInt;
-import java.util.Set;
-import java.util.TreeSet;
+import java.util.TreeMap;
 
 /// What one look at the tombs of a run saw.
 ///
-/// @param tombs every tomb
-/// @param ends the outcome of every tomb that has one, of the ids that were asked for
-/// @param damaged ends that cannot be trusted, by their tomb
+/// @param tombs how each stands, by checkpoint and number
+/// @param damaged ends that cannot be trusted
 public record TombsSeen(
-    Set<TombName> tombs, Map<TombName, End.Outcome> ends, Map<TombName, Damaged> damaged) {
+    Map<CheckpointId, NavigableMap<Integer, Standing>> tombs, List<Damaged> damaged) {
   public TombsSeen {
-    tombs = Set.copyOf(tombs);
-    ends = Map.copyOf(ends);
-    damaged = Map.copyOf(damaged);
+    tombs = Map.copyOf(tombs);
+    damaged = List.copyOf(damaged);
+  }
+
+  /// How a tomb stands.
+  public enum Standing {
+    /// Without an end: the checkpoint is as visible as before.
+    OPEN,
+    /// Ended; how was not asked.
+    ENDED,
+    RESTORED,
+    PURGED,
+    /// Ended; how cannot be read.
+    DAMAGED
   }
 
   /// Whether the checkpoint is gone for ever, whatever of it still lies there.
   public boolean purged(CheckpointId id) {
-    return ends.entrySet().stream()
-        .anyMatch(end -> end.getKey().id().equals(id) && end.getValue() == End.Outcome.PURGED);
+    return of(id).containsValue(Standing.PURGED);
   }
 
   /// Whether nothing can be said of the checkpoint, because an end of it is damaged.
   public boolean doubtful(CheckpointId id) {
-    return damaged.keySet().stream().anyMatch(tomb -> tomb.id().equals(id));
+    return of(id).containsValue(Standing.DAMAGED);
   }
 
   /// The number of the tomb of this checkpoint that has no end yet.
   public OptionalInt open(CheckpointId id) {
-    return tombs.stream()
-        .filter(tomb -> tomb.id().equals(id))
-        .filter(tomb -> !ends.containsKey(tomb) && !damaged.containsKey(tomb))
-        .mapToInt(TombName::k)
-        .min();
+    for (var tomb : of(id).entrySet()) {
+      if (tomb.getValue() == Standing.OPEN) {
+        return OptionalInt.of(tomb.getKey());
+      }
+    }
+    return OptionalInt.empty();
+  }
+
+  /// Every tomb that has no end yet.
+  public List<TombName> open() {
+    List<TombName> open = new ArrayList<>();
+    tombs.forEach((id, numbers) ->
+        numbers.forEach((k, standing) -> {
+          if (standing == Standing.OPEN) {
+            open.add(new TombName(id, k));
+          }
+        }));
+    return open;
   }
 
   /// The number that the next tomb of this checkpoint takes.
   public int next(CheckpointId id) {
-    NavigableSet<Integer> taken = new TreeSet<>();
-    tombs.stream().filter(tomb -> tomb.id().equals(id)).forEach(tomb -> taken.add(tomb.k()));
-    return taken.isEmpty() ? 1 : taken.last() + 1;
+    NavigableMap<Integer, Standing> taken = of(id);
+    return taken.isEmpty() ? 1 : taken.lastKey() + 1;
+  }
+
+  private NavigableMap<Integer, Standing> of(CheckpointId id) {
+    NavigableMap<Integer, Standing> found = tombs.get(id);
+    return found == null ? Collections.unmodifiableNavigableMap(new TreeMap<>()) : found;
   }
 }

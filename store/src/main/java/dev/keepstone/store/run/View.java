@@ -8,6 +8,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.NavigableMap;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.TreeMap;
 
 /// What one look at a run saw: facts, and what follows from them. It does not change.
@@ -56,6 +57,17 @@ public record View(
   /// Whether the newest start has not chosen its parent yet, so that the line is the one before it.
   public boolean undecided() {
     return starts.undecided();
+  }
+
+  /// What an attempt without a manifest looks like.
+  public Attempt.State state(Attempt attempt) {
+    if (attempt.refusal().isPresent()) {
+      return Attempt.State.FAILED;
+    }
+    boolean newest =
+        starts.newest().equals(OptionalInt.of(attempt.id().start()))
+            && manifests.tailMap(attempt.id()).isEmpty();
+    return newest ? Attempt.State.SAVING : Attempt.State.INCOMPLETE;
   }
 
   /// What a manifest says.

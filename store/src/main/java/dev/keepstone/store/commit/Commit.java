@@ -1,0 +1,188 @@
+package dev.keepstone.store.commit;
+
+import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.store.hold.Secure;
+import dev.keepstone.store.manifest.Manifest;
+import dev.keepstone.store.object.Names;
+import dev.keepstone.store.part.FileReceipt;
+import dev.keepstone.store.part.Part;
+import dev.keepstone.store.part.PartRecord;
+import dev.keepstone.store.part.Refusal;
+import dev.keepstone.store.part.ShardReceipt;
+import dev.keepstone.store.part.StoredPart;
+import dev.keepstone.store.reference.CheckpointId;
+import dev.keepstone.store.run.Run;
+import dev.keepstone.store.run.StartsSeen;
+import dev.keepstone.store.tier.Put;
+import dev.keepstone.store.tier.Tier;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.TreeMap;
+
+/// Commits checkpoints of one run. Any process may commit any checkpoint any number of times.
+public final class Commit {
+  private final Run run;
+  private final Tier tier;
+  private final Names names;
+
+  public Commit(Run run) {
+    this.run = run;
+    this.tier = run.tier();
+    this.names = run.names();
+  }
+
+  /// Puts what one rank has to say of a checkpoint. All files that a receipt names are written and
+  /// synced before.
+  ///
+  /// @throws KeepstoneException where it certainly did not happen: no space, no rights
+  public PartOutcome putPart(PartRecord part) {
+    if (part instanceof Part) {
+      // The names of the shards must not be lost by a crash that the part survives.
+      tier.syncDirectory(names.checkpoint(part.id()));
+    }
+    String name = names.part(part.id(), part.rank());
+    return switch (tier.put(name, part.encode())) {
+      case Put.Committed() -> new PartOutcome.Stands();
+      case Put.Unknown(String why) -> new PartOutcome.Unknown(why);
+      case Put.Lost(byte[] bytes) -> {
+        PartRecord standing = PartRecord.decode(bytes, tier.describe(name));
+        if (part instanceof Part own && !mayUseFilesOf(own, standing)) {
+          remove(own);
+        }
+        yield new PartOutcome.Lost(standing);
+      }
+    };
+  }
+
+  /// Whether the part that stands names files of the one that lost: both are of one start of one
+  /// agent then, which told the same state twice in other words.
+  private static boolean mayUseFilesOf(Part lost, PartRecord standing) {
+    return standing instanceof Part part && part.nonce().equals(lost.nonce());
+  }
+
+  private void remove(Part lost) {
+    for (ShardReceipt shard : lost.shards()) {
+      tier.delete(names.file(lost.id(), shard.file()));
+    }
+    FileReceipt state = lost.state();
+    tier.delete(names.file(lost.id(), state.file()));
+  }
+
+  /// Publishes the manifest if all parts are there, and tells what became of the checkpoint.
+  public Published publish(CheckpointId id) {
+    try {
+      return switch (gather(id)) {
+        case Gathered.Ended(Published published) -> published;
+        case Gathered.All(List<StoredPart> parts) -> publish(id, Manifest.of(parts));
+      };
+    } catch (KeepstoneException.Integrity e) {
+      return new Published.Lost(e.what() + " (" + e.on() + ")");
+    } catch (KeepstoneException.OutcomeUnknown e) {
+      return new Published.Unknown(e.what());
+    }
+  }
+
+  private sealed interface Gathered {
+    record All(List<StoredPart> parts) implements Gathered {}
+
+    record Ended(Published published) implements Gathered {}
+  }
+
+  private Gathered gather(CheckpointId id) {
+    TreeMap<Integer, StoredPart> parts = new TreeMap<>();
+    int world = 0;
+    for (String file : tier.list(names.checkpoint(id))) {
+      Optional<Integer> rank = Names.partOf(file);
+      Optional<byte[]> bytes = rank.flatMap(r -> tier.read(names.part(id, r)));
+      if (bytes.isEmpty()) {
+        continue;
+      }
+      String describe = tier.describe(names.part(id, rank.orElseThrow()));
+      switch (PartRecord.decode(bytes.get(), describe)) {
+        case Refusal refusal -> {
+          return new Gathered.Ended(new Published.Refused(refusal));
+        }
+        case Part part -> {
+          requireInPlace(part, id, rank.orElseThrow(), describe);
+          if (world != 0 && part.world() != world) {
+            throw new KeepstoneException.Integrity(
+                "expected a world of " + world + " ranks, found " + part.world(),
+                describe,
+                "give every launch a token of its own");
+          }
+          parts.put(part.rank(), StoredPart.of(part, bytes.get()));
+          world = part.world();
+        }
+      }
+    }
+    List<Integer> missing = new ArrayList<>();
+    for (int rank = 0; rank < world; rank++) {
+      if (!parts.containsKey(rank)) {
+        missing.add(rank);
+      }
+    }
+    if (!missing.isEmpty() || parts.isEmpty()) {
+      return new Gathered.Ended(
+          run.tombs(id).purged(id) ? collected(id) : new Published.Incomplete(missing));
+    }
+    return new Gathered.All(List.copyOf(parts.values()));
+  }
+
+  private void requireInPlace(Part part, CheckpointId id, int rank, String describe) {
+    if (!part.uid().equals(run.uid()) || !part.id().equals(id) || part.rank() != rank) {
+      throw new KeepstoneException.Integrity(
+          "foreign: expected rank "
+              + rank
+              + " of "
+              + id
+              + " of run uid "
+              + run.uid()
+              + ", found rank "
+              + part.rank()
+              + " of "
+              + part.id()
+              + " of "
+              + part.uid(),
+          describe,
+          "remove what was copied here from elsewhere");
+    }
+  }
+
+  private static Published collected(CheckpointId id) {
+    return new Published.Lost("checkpoint " + id + " was collected before it was complete");
+  }
+
+  private Published publish(CheckpointId id, Manifest manifest) {
+    // One that stands already is not kept from an operator's wish to delete it by who comes late.
+    boolean stands = run.findManifest(id).isPresent();
+    if (stands ? run.tombs(id).purged(id) : !Secure.secure(run, id)) {
+      return collected(id);
+    }
+    return switch (tier.put(names.manifest(id), manifest.encode())) {
+      case Put.Committed() -> afterwards(id);
+      case Put.Unknown(String why) -> new Published.Unknown(why);
+      case Put.Lost lost ->
+          new Published.Lost(
+              tier.describe(names.manifest(id)) + " stands and is not what the parts say");
+    };
+  }
+
+  /// Looks at starts after the manifest: a start that announced itself before may have chosen
+  /// without seeing it.
+  private Published afterwards(CheckpointId id) {
+    StartsSeen starts = run.starts();
+    OptionalInt newest = starts.newest();
+    if (newest.isEmpty() || newest.getAsInt() <= id.start()) {
+      return new Published.Committed();
+    }
+    if (starts.undecided()) {
+      return new Published.Unknown(
+          "start " + newest.getAsInt() + " has not chosen what it goes on from");
+    }
+    return starts.line().has(id)
+        ? new Published.Committed()
+        : new Published.Fenced(newest.getAsInt());
+  }
+}
