@@ -74,6 +74,7 @@ class Loader:
     def __iter__(self) -> Iterator[Any]:
         if self._resume:
             return _Epoch(self, self._again())
+        self._start_workers(self._epoch)
         self._epoch_state = self._random_state()
         self._epoch += 1
         self._position = 0
@@ -123,6 +124,7 @@ class Loader:
         self._resume = False
         now = self._save_state if self._save_state is not None else _rng.snapshot()
         self._save_state = None
+        self._start_workers(self._epoch - 1)
         _rng.apply(self._epoch_state["process"])
         self._apply_generators(self._epoch_state["generators"])
         batches: Iterator[Any] = iter(self.loader)
@@ -138,6 +140,15 @@ class Loader:
         _rng.apply(now)
         self._apply_generators(self._after_skip)
         return batches
+
+    def _start_workers(self, epochs: int) -> None:
+        """Persistent workers that an earlier epoch would have started: their start draws a seed, and later epochs draw none."""
+        if not epochs or not getattr(self.loader, "persistent_workers", False) or self.loader._iterator is not None:
+            return
+        before = self._random_state()
+        iter(self.loader)
+        _rng.apply(before["process"])
+        self._apply_generators(before["generators"])
 
     def _random_state(self) -> dict[str, Any]:
         return {"process": _rng.snapshot(), "generators": self._generator_states()}

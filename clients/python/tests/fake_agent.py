@@ -25,6 +25,7 @@ class FakeAgent:
         self.drain.set()
         self.runs: dict[tuple[str, str], dict] = {}
         self.requests: list[dict] = []
+        self.clients: dict[str, dict] = {}
         self._segments = 0
         self._lock = threading.Condition()
         self._connections: list[socket.socket] = []
@@ -63,13 +64,14 @@ class FakeAgent:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _serve(self, connection: socket.socket) -> None:
-        client: dict = {"layouts": 0}
+        greeted: dict = {}
         try:
             while True:
                 (length,) = struct.unpack("<I", exactly(connection, 4))
                 request = json.loads(exactly(connection, length))
                 self.requests.append(request)
                 try:
+                    client = greeted if request["do"] == "hello" else self.clients[greeted["name"]]
                     answer = {"ok": True, **getattr(self, "do_" + request["do"])(client, request)}
                 except Wrong as wrong:
                     answer = {
@@ -82,13 +84,10 @@ class FakeAgent:
             return
 
     def do_hello(self, client: dict, request: dict) -> dict:
-        client.update(name=request["client"])
-        known = getattr(self, "clients", None)
-        if known is None:
-            known = self.clients = {}
-        if request["client"] in known:
-            client.update(known[request["client"]])
-            self._finish(client)
+        name = client["name"] = request["client"]
+        known = self.clients.setdefault(name, {"name": name, "layouts": 0})
+        if request["sealed"]:
+            self._finish(known, request["sealed"])
         return {
             "v": 1,
             "nonce": "00000000",
@@ -117,7 +116,6 @@ class FakeAgent:
             run["tokens"][request["token"]] = (run["starts"], parent, had)
         start, parent, had = run["tokens"][request["token"]]
         client.update(run=run, start=start)
-        self.clients[client["name"]] = client
         step = int(parent.split("-")[1]) if parent else None
         return {"uid": "0" * 32, "start": start, "parent": parent, "step": step, "has_checkpoints": had, "skipped": []}
 
@@ -228,8 +226,12 @@ class FakeAgent:
             client["ended"].append({"id": id, "state": "committed", "durable_ms": 1.0})
             self._lock.notify_all()
 
-    def _finish(self, client: dict) -> None:
-        """After the agent's death: a seal that was never announced is drained now."""
+    def _finish(self, client: dict, generation: int) -> None:
+        """After the agent's death: a seal whose announcement was lost is drained now."""
+        for slot in range(client["request"]["slots"]):
+            found, step = struct.unpack_from("<QQ", client["memory"], 12288 + 4096 * slot + 8)
+            if found == generation and client["states"][slot] == "LENT":
+                self.do_sealed(client, {"slot": slot, "generation": generation, "step": step})
 
     def do_wait(self, client: dict, request: dict) -> dict:
         def over() -> bool:
