@@ -3,10 +3,12 @@ package dev.keepstone.segment.layout;
 import dev.keepstone.core.tensor.Shape;
 import dev.keepstone.core.tensor.Slice;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// Finds pieces of one tensor that hold the same elements.
+/// Finds pieces of one tensor that hold the same elements, or are the same empty slice.
 final class Overlap {
   private Overlap() {}
 
@@ -15,12 +17,16 @@ final class Overlap {
   /// Sweeps along the dimension with most different offsets, so that a tensor cut into columns
   /// costs no more than one cut into rows.
   static RegisteredPiece @Nullable [] find(List<RegisteredPiece> pieces) {
+    Map<Slice, RegisteredPiece> slices = new HashMap<>();
+    for (RegisteredPiece piece : pieces) {
+      RegisteredPiece same = slices.put(slice(piece), piece);
+      if (same != null) {
+        return new RegisteredPiece[] {same, piece};
+      }
+    }
     Shape shape = pieces.getFirst().piece().tensor().shape();
     if (pieces.size() == 1 || shape.elementCount() == 0) {
       return null;
-    }
-    if (shape.rank() == 0) {
-      return new RegisteredPiece[] {pieces.get(0), pieces.get(1)};
     }
     int along = bestDimension(pieces, shape.rank());
     List<RegisteredPiece> sorted =
