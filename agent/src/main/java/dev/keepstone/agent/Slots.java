@@ -1,6 +1,8 @@
 package dev.keepstone.agent;
 
+import dev.keepstone.segment.file.SlotState;
 import java.util.Arrays;
+import java.util.List;
 import java.util.OptionalInt;
 
 /// The life of the slots of one segment (docs/spec/segment.md §5): which state each is in, and what
@@ -14,35 +16,26 @@ import java.util.OptionalInt;
 /// Two rules carry promise 4: a slot whose generation has not ended is never free, and the newest
 /// sealed one is not free before a newer one is sealed.
 final class Slots {
-  /// What a slot is in.
-  enum State {
-    FREE,
-    LENT,
-    SEALED,
-    DRAINING,
-    KEPT
-  }
-
   static final int NONE = -1;
 
-  private final State[] states;
+  private final SlotState[] states;
   private final long[] generations;
   private final int[] readers;
   private long newestSealed;
   private long lastLent;
 
   Slots(int count) {
-    states = new State[count];
+    states = new SlotState[count];
     generations = new long[count];
     readers = new int[count];
-    Arrays.fill(states, State.FREE);
+    Arrays.fill(states, SlotState.FREE);
   }
 
   int count() {
     return states.length;
   }
 
-  State state(int slot) {
+  SlotState state(int slot) {
     return states[slot];
   }
 
@@ -50,9 +43,14 @@ final class Slots {
     return generations[slot];
   }
 
+  /// The states, slot by slot, as they are now.
+  List<SlotState> states() {
+    return List.of(states);
+  }
+
   /// The slot that is lent, or [#NONE].
   int lent() {
-    return Arrays.asList(states).indexOf(State.LENT);
+    return Arrays.asList(states).indexOf(SlotState.LENT);
   }
 
   /// Lends a free slot under the next generation, unless one is lent.
@@ -63,11 +61,11 @@ final class Slots {
     if (lent != NONE) {
       return OptionalInt.of(lent);
     }
-    int free = Arrays.asList(states).indexOf(State.FREE);
+    int free = Arrays.asList(states).indexOf(SlotState.FREE);
     if (free == NONE) {
       return OptionalInt.empty();
     }
-    states[free] = State.LENT;
+    states[free] = SlotState.LENT;
     generations[free] = ++lastLent;
     return OptionalInt.of(free);
   }
@@ -76,14 +74,14 @@ final class Slots {
   boolean isLent(int slot, long generation) {
     return slot >= 0
         && slot < states.length
-        && states[slot] == State.LENT
+        && states[slot] == SlotState.LENT
         && generations[slot] == generation;
   }
 
   /// The trainer let go of the lent slot. What was kept before it may be freed now.
   void sealed(int slot) {
-    require(slot, State.LENT);
-    states[slot] = State.SEALED;
+    require(slot, SlotState.LENT);
+    states[slot] = SlotState.SEALED;
     newestSealed = generations[slot];
     for (int other = 0; other < states.length; other++) {
       release(other);
@@ -93,21 +91,21 @@ final class Slots {
   /// The lent slot comes back without a generation in it: its trainer is gone, or sealed it
   /// wrongly.
   void returned(int slot) {
-    require(slot, State.LENT);
-    states[slot] = State.FREE;
+    require(slot, SlotState.LENT);
+    states[slot] = SlotState.FREE;
   }
 
   void draining(int slot) {
-    require(slot, State.SEALED);
-    states[slot] = State.DRAINING;
+    require(slot, SlotState.SEALED);
+    states[slot] = SlotState.DRAINING;
   }
 
   /// The generation is committed, refused or failed.
   void ended(int slot) {
-    if (states[slot] != State.SEALED && states[slot] != State.DRAINING) {
+    if (states[slot] != SlotState.SEALED && states[slot] != SlotState.DRAINING) {
       throw new IllegalStateException("slot " + slot + " ends while it is " + states[slot]);
     }
-    states[slot] = State.KEPT;
+    states[slot] = SlotState.KEPT;
     release(slot);
   }
 
@@ -124,7 +122,9 @@ final class Slots {
   /// Whether every generation has ended and nobody reads.
   boolean idle() {
     for (int slot = 0; slot < states.length; slot++) {
-      if (readers[slot] > 0 || states[slot] == State.SEALED || states[slot] == State.DRAINING) {
+      if (readers[slot] > 0
+          || states[slot] == SlotState.SEALED
+          || states[slot] == SlotState.DRAINING) {
         return false;
       }
     }
@@ -133,12 +133,12 @@ final class Slots {
 
   /// Takes over what an agent before this one left: the slot holds that generation, sealed or
   /// ended.
-  void adopt(int slot, long generation, State state) {
-    require(slot, State.FREE);
+  void adopt(int slot, long generation, SlotState state) {
+    require(slot, SlotState.FREE);
     states[slot] = state;
     generations[slot] = generation;
     lastLent = Math.max(lastLent, generation);
-    if (state != State.LENT) {
+    if (state != SlotState.LENT) {
       newestSealed = Math.max(newestSealed, generation);
     }
   }
@@ -149,12 +149,12 @@ final class Slots {
   }
 
   private void release(int slot) {
-    if (states[slot] == State.KEPT && generations[slot] != newestSealed && readers[slot] == 0) {
-      states[slot] = State.FREE;
+    if (states[slot] == SlotState.KEPT && generations[slot] != newestSealed && readers[slot] == 0) {
+      states[slot] = SlotState.FREE;
     }
   }
 
-  private void require(int slot, State expected) {
+  private void require(int slot, SlotState expected) {
     if (states[slot] != expected) {
       throw new IllegalStateException(
           "slot " + slot + ": expected " + expected + ", found " + states[slot]);

@@ -2,6 +2,7 @@ package dev.keepstone.agent;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.keepstone.segment.file.SlotState;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -20,9 +21,9 @@ final class SlotsTest {
     assertThat(slots.lend()).hasValue(1);
     slots.draining(0);
     slots.ended(0);
-    assertThat(slots.state(0)).isEqualTo(Slots.State.KEPT);
+    assertThat(slots.state(0)).isEqualTo(SlotState.KEPT);
     slots.sealed(1);
-    assertThat(slots.state(0)).isEqualTo(Slots.State.FREE);
+    assertThat(slots.state(0)).isEqualTo(SlotState.FREE);
     assertThat(slots.lend()).hasValue(0);
     assertThat(slots.generation(0)).isEqualTo(3);
   }
@@ -69,8 +70,8 @@ final class SlotsTest {
   @Test
   void anAdoptedGenerationIsNeverUsedAgain() {
     Slots slots = new Slots(3);
-    slots.adopt(0, 7, Slots.State.SEALED);
-    slots.adopt(1, 6, Slots.State.KEPT);
+    slots.adopt(0, 7, SlotState.SEALED);
+    slots.adopt(1, 6, SlotState.KEPT);
     slots.skipTo(9);
     assertThat(slots.lend()).hasValue(2);
     assertThat(slots.generation(2)).isEqualTo(10);
@@ -111,10 +112,10 @@ final class SlotsTest {
         }
       }
       for (int slot : queue) {
-        assertThat(slots.state(slot)).isEqualTo(Slots.State.SEALED);
+        assertThat(slots.state(slot)).isEqualTo(SlotState.SEALED);
       }
       for (int slot : draining) {
-        assertThat(slots.state(slot)).isEqualTo(Slots.State.DRAINING);
+        assertThat(slots.state(slot)).isEqualTo(SlotState.DRAINING);
       }
       assertThat(holds(slots, newest)).as("seed %d step %d", seed, step).isTrue();
     }
@@ -123,8 +124,8 @@ final class SlotsTest {
   private static boolean holds(Slots slots, long generation) {
     for (int slot = 0; slot < slots.count(); slot++) {
       if (slots.generation(slot) == generation
-          && slots.state(slot) != Slots.State.FREE
-          && slots.state(slot) != Slots.State.LENT) {
+          && slots.state(slot) != SlotState.FREE
+          && slots.state(slot) != SlotState.LENT) {
         return true;
       }
     }

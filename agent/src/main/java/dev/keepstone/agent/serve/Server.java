@@ -1,6 +1,7 @@
 package dev.keepstone.agent.serve;
 
 import dev.keepstone.agent.events.EventLog;
+import dev.keepstone.segment.place.AgentDirectory;
 import dev.keepstone.segment.wire.FrameChannel;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
@@ -43,9 +44,13 @@ public final class Server implements AutoCloseable {
   /// Binds and begins to accept. The socket appears under its name only when it is ready and closed
   /// to other users, and takes the place of one that a dead agent left.
   ///
+  /// @param nonce of the agent
   /// @param talks gives one conversation per connection
-  public static Server open(Path socket, EventLog events, Supplier<Talk> talks) throws IOException {
-    Path temporary = socket.resolveSibling(socket.getFileName() + ".new");
+  public static Server open(
+      AgentDirectory directory, String nonce, EventLog events, Supplier<Talk> talks)
+      throws IOException {
+    Path socket = directory.socket();
+    Path temporary = directory.temporarySocket(nonce);
     Files.deleteIfExists(temporary);
     ServerSocketChannel listening = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
     try {

@@ -1,0 +1,276 @@
+package dev.keepstone.agent;
+
+import dev.keepstone.agent.events.EventLog;
+import dev.keepstone.agent.place.Lifespan;
+import dev.keepstone.agent.place.Memory;
+import dev.keepstone.agent.serve.Server;
+import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonWriter;
+import dev.keepstone.segment.file.SealRecord;
+import dev.keepstone.segment.layout.LayoutOwner;
+import dev.keepstone.segment.memory.RecordLock;
+import dev.keepstone.segment.place.AgentDirectory;
+import dev.keepstone.segment.place.AgentInfo;
+import dev.keepstone.segment.place.Outlives;
+import dev.keepstone.segment.wire.Answer;
+import dev.keepstone.store.reference.CheckpointId;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.time.Instant;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/// One agent, in this process: it holds `agent.lock`, so there is one per directory.
+///
+/// [#start] adopts what lies there and then opens the socket; the agent ends by [#stop], by the
+/// verb of that name, or for lack of work. [#awaitEnd] tells when.
+final class Agent implements AutoCloseable {
+  /// The version that agents and clients tell each other.
+  static final String VERSION = "keepstone " + version();
+
+  /// How long an ordinary stop drains before it leaves the rest to the next agent.
+  private static final long STOP_PATIENCE_MILLIS = TimeUnit.MINUTES.toMillis(10);
+
+  private final AgentOptions options;
+  private final Node node;
+  private final AgentDirectory directory;
+  private final RecordLock lock;
+  private final EventLog events;
+  private final Roster roster;
+  private final Registration registration;
+  private final Starting starting;
+  private final Watch watch;
+  private final Outlives outlives = Lifespan.here(System.getenv());
+  private final long pid = ProcessHandle.current().pid();
+  private final long budget;
+  private final CountDownLatch stopped = new CountDownLatch(1);
+  private final CountDownLatch ended = new CountDownLatch(1);
+  private volatile boolean atOnce;
+  private @Nullable Server server;
+
+  private Agent(AgentOptions options, Node node, RecordLock lock) throws IOException {
+    this.options = options;
+    this.node = node;
+    this.lock = lock;
+    this.directory = options.directory();
+    this.events = new EventLog(directory.path(), node.clock());
+    this.roster = new Roster(events, node.clock());
+    Long asked = options.budget();
+    this.budget =
+        asked != null
+            ? asked
+            : Registration.defaultBudget(node.disk(), directory, Memory.usableBytes());
+    this.registration = new Registration(directory, roster, events, node.disk(), budget);
+    this.starting = new Starting(this, node);
+    this.watch = new Watch(directory, this, events, node.clock());
+  }
+
+  /// Starts an agent.
+  ///
+  /// @throws KeepstoneException.Busy where one runs already, telling which
+  public static Agent start(AgentOptions options, Node node) throws IOException {
+    AgentDirectory directory = options.directory();
+    directory.create();
+    RecordLock lock = RecordLock.tryTake(directory.lock()).orElseThrow(() -> running(directory));
+    try {
+      Agent agent = new Agent(options, node, lock);
+      agent.begin();
+      return agent;
+    } catch (IOException | RuntimeException e) {
+      lock.close();
+      throw e;
+    }
+  }
+
+  private static KeepstoneException running(AgentDirectory directory) {
+    String who =
+        switch (RecordLock.probe(directory.lock())) {
+          case RecordLock.Holder.Held(long pid) -> "pid " + pid;
+          case RecordLock.Holder.Nobody() -> "which just ended";
+        };
+    return new KeepstoneException.Busy(
+        "an agent runs already, " + who,
+        directory.path().toString(),
+        "keepstone agent stop ends it");
+  }
+
+  private void begin() throws IOException {
+    Instant started = node.clock().instant();
+    AgentInfo info = new AgentInfo(pid, node.nonce(), started, VERSION, outlives);
+    Path temporary = directory.path().resolve("agent.json." + node.nonce() + ".tmp");
+    Files.write(temporary, JsonWriter.bytes(info.toJson()));
+    Files.move(temporary, directory.info(), StandardCopyOption.REPLACE_EXISTING);
+    events.add(
+        "started",
+        Json.object()
+            .put("pid", pid)
+            .put("nonce", node.nonce())
+            .put("version", VERSION)
+            .put("outlives", outlives.word())
+            .put("budget", budget)
+            .build());
+    new Adoption(directory, this, events).adopt();
+    server = Server.open(directory, node.nonce(), events, () -> new Verbs(this));
+    Thread.ofPlatform().daemon().name("watch").start(this::live);
+  }
+
+  /// Rounds of the watch until the agent is to stop, then the end.
+  private void live() {
+    long busy = node.clock().nanos();
+    try {
+      while (!stopped.await(Watch.PERIOD_MILLIS, TimeUnit.MILLISECONDS)) {
+        watch.round();
+        if (!roster.idle()) {
+          busy = node.clock().nanos();
+        } else if (node.clock().nanos() - busy >= options.idle().toNanos()) {
+          events.note("ends: nothing registered and nothing to drain for " + options.idle());
+          stopped.countDown();
+        }
+      }
+      if (!atOnce) {
+        finish();
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } finally {
+      end();
+    }
+  }
+
+  /// Drains what is sealed, then frees what dead trainers kept. What living ones hold stays for the
+  /// next agent, which they start when they miss this one.
+  private void finish() throws InterruptedException {
+    boolean drained = roster.await(() -> atOnce || roster.queued() == 0, STOP_PATIENCE_MILLIS);
+    if (!drained) {
+      events.note("leaves " + roster.queued() + " sealed generations to the next agent");
+    }
+    synchronized (roster) {
+      for (Trainer trainer : roster.trainers()) {
+        if (trainer.gone) {
+          trainer.segments.forEach(LiveSegment::retire);
+        }
+      }
+    }
+    roster.sweep();
+  }
+
+  private void end() {
+    try {
+      if (server != null) {
+        server.close();
+      }
+    } catch (IOException e) {
+      events.note("closing the socket: " + e.getMessage());
+    }
+    roster.runs().forEach(LiveRun::close);
+    events.note("ended");
+    events.close();
+    lock.close();
+    ended.countDown();
+  }
+
+  /// Ends the agent.
+  ///
+  /// @param now leave what is sealed to the next agent; else drain it first
+  public void stop(boolean now) {
+    if (now) {
+      atOnce = true;
+    }
+    stopped.countDown();
+    roster.changed();
+  }
+
+  /// Waits until the agent has ended.
+  public void awaitEnd() throws InterruptedException {
+    ended.await();
+  }
+
+  /// Ends at once and waits for it.
+  @Override
+  public void close() throws InterruptedException {
+    stop(true);
+    awaitEnd();
+  }
+
+  Roster roster() {
+    return roster;
+  }
+
+  Registration registration() {
+    return registration;
+  }
+
+  Starting starting() {
+    return starting;
+  }
+
+  Watch watch() {
+    return watch;
+  }
+
+  Answer.Hello greeting() {
+    return new Answer.Hello(node.nonce(), pid, VERSION, budget, outlives);
+  }
+
+  /// The run of that name, known from now on.
+  LiveRun run(RunKey key) {
+    synchronized (roster) {
+      LiveRun run = roster.run(key);
+      if (run == null) {
+        run = new LiveRun(key, roster, events, node, options);
+        roster.add(run);
+        run.begin();
+      }
+      return run;
+    }
+  }
+
+  /// A generation in the lent slot stands.
+  void seal(LiveSegment segment, SealRecord seal) {
+    roster.seal(segment, seal, id(segment, seal), run(owner(segment)));
+  }
+
+  /// A generation stands in a slot that is marked as sealed already.
+  void adopt(LiveSegment segment, SealRecord seal) {
+    roster.enqueue(segment, seal, id(segment, seal), run(owner(segment)));
+  }
+
+  private static RunKey owner(LiveSegment segment) {
+    return Membership.of(segment.file.layout().owner()).run();
+  }
+
+  private static CheckpointId id(LiveSegment segment, SealRecord seal) {
+    LayoutOwner owner = segment.file.layout().owner();
+    return new CheckpointId(owner.start(), seal.step());
+  }
+
+  /// Sets the drains' limit of a run that is known.
+  void rate(RunKey key, @Nullable Long bytesPerSecond) {
+    LiveRun run = roster.run(key);
+    if (run == null) {
+      throw new KeepstoneException.NotFound(
+          "this agent has nothing to do with that run", key.toString(), "keepstone agent status");
+    }
+    run.pace().limit(bytesPerSecond);
+  }
+
+  Restore restore(Trainer trainer, LiveRun run, CheckpointId id) throws InterruptedException {
+    return Restore.open(trainer, run, id, roster, events);
+  }
+
+  Answer.Status status() {
+    List<Answer.RunStatus> runs = roster.runs().stream().map(LiveRun::status).toList();
+    return new Answer.Status(
+        pid, directory.socket().toString(), outlives, budget, roster.used(null), runs);
+  }
+
+  private static String version() {
+    String version = Agent.class.getPackage().getImplementationVersion();
+    return version == null ? "0.1.0" : version;
+  }
+}

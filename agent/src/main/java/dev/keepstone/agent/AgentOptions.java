@@ -1,0 +1,30 @@
+package dev.keepstone.agent;
+
+import dev.keepstone.segment.place.AgentDirectory;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
+
+/// How an agent is to run.
+///
+/// @param directory where it lives
+/// @param budget bytes for all segments; null for half of what is free
+/// @param limitRate bytes a second that a run's drains may write where nobody says otherwise; null
+///   for no limit
+/// @param idle how long it stays with nothing registered and nothing to drain
+/// @param grace between announcing an automatic deletion and doing it; less than [#SHORTEST_GRACE]
+///   is for tests alone
+record AgentOptions(
+    AgentDirectory directory,
+    @Nullable Long budget,
+    @Nullable Long limitRate,
+    Duration idle,
+    Duration grace) {
+  /// How long an agent stays without anything to do.
+  static final Duration DEFAULT_IDLE = Duration.ofMinutes(10);
+
+  /// The least that an automatic deletion waits (docs/spec/store.md §8).
+  static final Duration SHORTEST_GRACE = Duration.ofSeconds(90);
+
+  /// How long what a dead trainer left stays in memory once it is durable.
+  static final Duration KEPT_AFTER_DEATH = Duration.ofHours(1);
+}

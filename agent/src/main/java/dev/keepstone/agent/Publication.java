@@ -1,0 +1,251 @@
+package dev.keepstone.agent;
+
+import dev.keepstone.agent.drain.Drain;
+import dev.keepstone.agent.events.EventLog;
+import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.core.json.Json;
+import dev.keepstone.segment.layout.Layout;
+import dev.keepstone.segment.layout.LayoutOwner;
+import dev.keepstone.segment.wire.Ended;
+import dev.keepstone.segment.wire.WireError;
+import dev.keepstone.store.commit.Commit;
+import dev.keepstone.store.commit.PartOutcome;
+import dev.keepstone.store.commit.Published;
+import dev.keepstone.store.part.Part;
+import dev.keepstone.store.part.PartRecord;
+import dev.keepstone.store.part.Refusal;
+import dev.keepstone.store.reference.CheckpointId;
+import dev.keepstone.store.run.Run;
+import java.time.Duration;
+import java.time.Instant;
+
+/// Takes one generation from its slot to the manifest (docs/spec/store.md §5): drain, part, extras,
+/// manifest. Each step looks first at what stands, so that what an agent before this one began is
+/// finished and not done twice.
+final class Publication {
+  private final LiveRun live;
+  private final Roster roster;
+  private final EventLog events;
+  private final Node node;
+
+  Publication(LiveRun live, Roster roster, EventLog events, Node node) {
+    this.live = live;
+    this.roster = roster;
+    this.events = events;
+    this.node = node;
+  }
+
+  /// How far an attempt came.
+  sealed interface Step {
+    /// Committed, failed, fenced, or given up.
+    record Over(Ended ended) implements Step {}
+
+    /// Its part stands. Ask [Publication#publish] again, or give up because of this.
+    record Waiting(KeepstoneException why) implements Step {}
+  }
+
+  /// Makes the part stand, whoever wrote it, and tries to commit.
+  Step store(Attempt attempt) throws InterruptedException {
+    roster.draining(attempt);
+    try {
+      Run run = open(attempt);
+      Drain drain = new Drain(run.tier(), run.names(), node.nonce(), live.pace());
+      int rank = attempt.segment().file.layout().owner().rank();
+      PartRecord standing = run.part(attempt.id(), rank).orElse(null);
+      if (standing == null) {
+        standing = put(drain(drain, attempt), run);
+      }
+      if (standing instanceof Part part) {
+        drain.putExtras(part, attempt.segment().file.layout());
+      }
+      return publish(attempt);
+    } catch (KeepstoneException e) {
+      requireNotEnding();
+      return failed(attempt, e);
+    }
+  }
+
+  private Run open(Attempt attempt) {
+    Run run = live.open();
+    String uid = attempt.segment().file.layout().owner().uid();
+    if (!run.uid().equals(uid)) {
+      throw new KeepstoneException.Refused(
+          "the run is another one now: expected uid " + uid + ", found " + run.uid(),
+          live.key().toString(),
+          "restart the trainer, so that it registers with this run");
+    }
+    return run;
+  }
+
+  private Part drain(Drain drain, Attempt attempt) throws InterruptedException {
+    CheckpointId id = attempt.id();
+    Layout layout = attempt.segment().file.layout();
+    long bytes = layout.byteLength();
+    events.add("draining", live.fields(id).put("bytes", bytes).build());
+    long begun = node.clock().nanos();
+    Progress progress = new Progress(id, bytes);
+    try {
+      Part part = drain.write(attempt.segment().file, attempt.seal(), id, progress::more);
+      double ms = Roster.millis(node.clock().nanos() - begun);
+      events.add("drained", live.fields(id).put("bytes", bytes).put("ms", ms).build());
+      return part;
+    } catch (KeepstoneException e) {
+      drain.discard(layout, id);
+      throw e;
+    }
+  }
+
+  /// @return what stands under the rank's name now
+  private PartRecord put(Part part, Run run) {
+    PartRecord standing =
+        switch (new Commit(run).putPart(part)) {
+          case PartOutcome.Stands() -> part;
+          case PartOutcome.Lost(PartRecord other) -> other;
+          case PartOutcome.Unknown(String why) ->
+              throw new KeepstoneException.OutcomeUnknown(
+                  "whether the part stands is not known: " + why,
+                  part(run, part.id(), part.rank()),
+                  "look at the store");
+        };
+    events.add("part", live.fields(part.id()).put("rank", part.rank()).build());
+    return standing;
+  }
+
+  /// Tries to commit an attempt whose part, or refusal, stands.
+  Step publish(Attempt attempt) throws InterruptedException {
+    CheckpointId id = attempt.id();
+    try {
+      Run run = live.open();
+      String on = run.tier().describe(run.names().manifest(id));
+      return switch (new Commit(run).publish(id)) {
+        case Published.Committed() -> committed(attempt);
+        case Published.Incomplete(var missing) ->
+            new Step.Waiting(
+                new KeepstoneException.Busy(
+                    "parts of ranks " + missing + " are missing", on, "wait"));
+        case Published.Unknown(String why) ->
+            new Step.Waiting(new KeepstoneException.OutcomeUnknown(why, on, "look at the store"));
+        case Published.Refused(Refusal refusal) ->
+            over(
+                attempt,
+                new KeepstoneException.Failed(
+                    "rank "
+                        + refusal.rank()
+                        + " refused, "
+                        + refusal.why().text()
+                        + ": "
+                        + refusal.detail(),
+                    on,
+                    "save the next step",
+                    null));
+        case Published.Lost(String why) ->
+            over(attempt, new KeepstoneException.Failed(why, on, "save the next step", null));
+        case Published.Fenced(int start) -> fenced(attempt, start, on);
+      };
+    } catch (KeepstoneException e) {
+      requireNotEnding();
+      // The part stands, so that anybody may still commit it: it has not failed for good.
+      return new Step.Waiting(e);
+    }
+  }
+
+  private Step committed(Attempt attempt) {
+    Instant called =
+        Instant.ofEpochSecond(0, attempt.seal().sealedAt() - attempt.seal().stallNanos());
+    Duration durable = Duration.between(called, node.clock().instant());
+    double ms = Roster.millis(Math.max(0, durable.toNanos()));
+    events.add(
+        "committed",
+        live.fields(attempt.id())
+            .put("bytes", attempt.segment().file.layout().byteLength())
+            .put("durable_ms", ms)
+            .build());
+    return new Step.Over(new Ended.Committed(attempt.id().toString(), ms));
+  }
+
+  private Step fenced(Attempt attempt, int start, String on) {
+    tellFailure(
+        attempt.id(),
+        new KeepstoneException.Fenced(
+            "start " + start + " has taken over and goes on from an older checkpoint",
+            on,
+            "stop this trainer"));
+    return new Step.Over(new Ended.Fenced(attempt.id().toString()));
+  }
+
+  /// Ends an attempt that waited long enough.
+  Step giveUp(Attempt attempt, KeepstoneException why) {
+    if (why instanceof KeepstoneException.Busy) {
+      return over(attempt, why);
+    }
+    tellFailure(attempt.id(), why);
+    return new Step.Over(new Ended.Unknown(attempt.id().toString(), why));
+  }
+
+  /// The drain failed: say so in the store, where that can be, so that no rank waits for this one.
+  private Step failed(Attempt attempt, KeepstoneException why) {
+    LayoutOwner owner = attempt.segment().file.layout().owner();
+    Refusal.Why kind =
+        why instanceof KeepstoneException.NoSpace ? Refusal.Why.NO_SPACE : Refusal.Why.FAILED;
+    try {
+      refuse(attempt.id(), owner.rank(), owner.world(), kind, why.what() + " (" + why.on() + ")");
+    } catch (KeepstoneException e) {
+      // The disk that failed the drain often fails this too; others then wait for their timeout.
+      events.note("could not refuse " + attempt.id() + ": " + e.what());
+    }
+    return over(attempt, why);
+  }
+
+  /// Puts a refusal of one rank.
+  void refuse(CheckpointId id, int rank, int world, Refusal.Why why, String detail) {
+    Run run = live.open();
+    new Commit(run).putPart(new Refusal(run.uid(), id, rank, world, node.nonce(), why, detail));
+  }
+
+  private Step over(Attempt attempt, KeepstoneException why) {
+    tellFailure(attempt.id(), why);
+    return new Step.Over(new Ended.Failed(attempt.id().toString(), why));
+  }
+
+  private void tellFailure(CheckpointId id, KeepstoneException why) {
+    events.add("failed", live.fields(id).put("error", WireError.toJson(why)).build());
+  }
+
+  private static String part(Run run, CheckpointId id, int rank) {
+    return run.tier().describe(run.names().part(id, rank));
+  }
+
+  /// An agent that ends at once interrupts its drains, and the JDK closes the files of an
+  /// interrupted thread: that is no failure of the disk, and what is sealed is the next agent's.
+  private static void requireNotEnding() throws InterruptedException {
+    if (Thread.interrupted()) {
+      throw new InterruptedException("the agent ends");
+    }
+  }
+
+  /// Events of a drain under way, ten a second at most.
+  private final class Progress {
+    private static final long PERIOD_NANOS = 100_000_000;
+
+    private final CheckpointId id;
+    private final long bytes;
+    private long done;
+    private long told;
+
+    Progress(CheckpointId id, long bytes) {
+      this.id = id;
+      this.bytes = bytes;
+      this.told = node.clock().nanos();
+    }
+
+    void more(long count) {
+      done += count;
+      long now = node.clock().nanos();
+      if (now - told >= PERIOD_NANOS) {
+        told = now;
+        Json.Obj fields = live.fields(id).put("done", done).put("bytes", bytes).build();
+        events.add("progress", fields);
+      }
+    }
+  }
+}

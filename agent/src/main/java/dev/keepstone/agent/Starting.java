@@ -1,0 +1,99 @@
+package dev.keepstone.agent;
+
+import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.segment.wire.Answer;
+import dev.keepstone.segment.wire.Request;
+import dev.keepstone.store.object.Start;
+import dev.keepstone.store.reference.CheckpointId;
+import dev.keepstone.store.reference.Which;
+import dev.keepstone.store.run.Run;
+import dev.keepstone.store.start.Started;
+import dev.keepstone.store.start.Starts;
+import java.nio.file.Path;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/// Joins trainers to starts (docs/spec/wire.md "start").
+///
+/// What dead trainers of the run left sealed on this node is made durable first, at full speed, and
+/// only then the start announces itself: so the new start can go on from it, and it is committed
+/// and not fenced.
+final class Starting {
+  /// How long a start waits for what the dead left. A store that takes longer is stuck; then the
+  /// start goes on from what is committed.
+  private static final long DRAIN_MILLIS = TimeUnit.MINUTES.toMillis(30);
+
+  private static final Set<String> WORDS = Set.of("latest", "must", "fresh");
+
+  private final Agent agent;
+  private final Roster roster;
+  private final Node node;
+
+  Starting(Agent agent, Node node) {
+    this.agent = agent;
+    this.roster = agent.roster();
+    this.node = node;
+  }
+
+  Answer.Start start(Trainer trainer, Request.Start request) throws InterruptedException {
+    Path store = Path.of(request.store());
+    if (!store.isAbsolute()) {
+      throw new KeepstoneException.Refused(
+          "expected an absolute path, found \"" + request.store() + "\"",
+          "request \"start\"",
+          "the agent has another working directory: send the whole path");
+    }
+    LiveRun live = agent.run(new RunKey(store, request.run()));
+    Run run = live.open();
+    drainTheDead(live);
+    boolean hasCheckpoints = !run.look().visible().isEmpty();
+    Starts starts = new Starts(run, node.clock(), Starts.Check.none());
+    Start joined = starts.join(request.token(), request.world(), wanted(run, request.wanted()));
+    Started started = starts.decide(joined);
+    synchronized (roster) {
+      trainer.membership =
+          new Membership(
+              live.key(),
+              run.uid(),
+              started.start(),
+              request.rank(),
+              request.world(),
+              request.policy());
+      live.started(started.start());
+    }
+    return answer(run, started, hasCheckpoints);
+  }
+
+  private void drainTheDead(LiveRun live) throws InterruptedException {
+    agent.watch().round();
+    live.pace().lift();
+    try {
+      roster.await(() -> !live.owesTheDead(), DRAIN_MILLIS);
+    } finally {
+      live.pace().lower();
+    }
+  }
+
+  /// A word of the protocol, or any choice of a reference, which becomes the id it means now.
+  private Start.Wanted wanted(Run run, String text) {
+    if (WORDS.contains(text)) {
+      return Start.Wanted.parse(text);
+    }
+    Which which = Which.parse(text, run.name() + "@" + text);
+    return new Start.Wanted.Of(run.lookDecided(node.clock()).find(which));
+  }
+
+  private static Answer.Start answer(Run run, Started started, boolean hasCheckpoints) {
+    @Nullable CheckpointId parent = started.parent().orElse(null);
+    return new Answer.Start(
+        run.uid(),
+        started.start(),
+        parent == null ? null : parent.toString(),
+        parent == null ? null : parent.step(),
+        hasCheckpoints,
+        started.skipped().stream()
+            .map(skipped -> new Answer.Skipped(skipped.id().toString(), skipped.why()))
+            .toList());
+  }
+}

@@ -1,0 +1,139 @@
+package dev.keepstone.agent;
+
+import dev.keepstone.agent.events.EventLog;
+import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.core.json.Json;
+import dev.keepstone.store.deletion.Deletion;
+import dev.keepstone.store.deletion.DeletionEvent;
+import dev.keepstone.store.reference.CheckpointId;
+import dev.keepstone.store.retention.KeepRules;
+import dev.keepstone.store.run.Run;
+import java.time.Duration;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/// Keeps a run as its policy says: after each commit, and while an announced deletion waits for its
+/// grace, a round of deletion in a thread of low priority, far from the drains.
+final class Upkeep implements AutoCloseable {
+  /// Rounds per grace.
+  private static final int ROUNDS = 8;
+
+  private static final long SHORTEST_ROUND_MILLIS = 100;
+
+  private final LiveRun live;
+  private final EventLog events;
+  private final Node node;
+  private final Duration grace;
+  private final Thread thread;
+
+  private @Nullable KeepRules wanted;
+  private boolean due;
+  private boolean pending;
+
+  Upkeep(LiveRun live, EventLog events, Node node, Duration grace) {
+    this.live = live;
+    this.events = events;
+    this.node = node;
+    this.grace = grace;
+    this.thread =
+        Thread.ofPlatform()
+            .daemon()
+            .priority(Thread.MIN_PRIORITY)
+            .name("upkeep-" + live.key().run())
+            .unstarted(this::work);
+  }
+
+  void begin() {
+    thread.start();
+  }
+
+  /// How many checkpoints a policy keeps; the largest number where it keeps all.
+  static int keepLast(Json.Obj policy) {
+    return policy.get("keep_last") instanceof Json.Int(long count)
+        ? (int) Math.clamp(count, 1, Integer.MAX_VALUE)
+        : Integer.MAX_VALUE;
+  }
+
+  /// A checkpoint was committed under this policy: look what is to go.
+  synchronized void committed(Json.Obj policy) {
+    wanted = new KeepRules(keepLast(policy));
+    due = true;
+    notifyAll();
+  }
+
+  /// Whether a deletion is announced and not concluded.
+  synchronized boolean pending() {
+    return pending || due;
+  }
+
+  private void work() {
+    try {
+      @Nullable Deletion deletion = null;
+      @Nullable KeepRules rules = null;
+      while (true) {
+        KeepRules asked = next();
+        if (deletion == null || !asked.equals(rules)) {
+          rules = asked;
+          deletion = new Deletion(live.open(), node.clock(), node.nonce(), rules, grace);
+        }
+        round(deletion);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private synchronized KeepRules next() throws InterruptedException {
+    while (true) {
+      KeepRules rules = wanted;
+      if (rules != null && due) {
+        due = false;
+        return rules;
+      }
+      if (rules != null && pending) {
+        wait(Math.max(SHORTEST_ROUND_MILLIS, grace.toMillis() / ROUNDS));
+        return rules;
+      }
+      wait();
+    }
+  }
+
+  private void round(Deletion deletion) throws InterruptedException {
+    boolean open = true;
+    try {
+      deletion.tick(Set.copyOf(live.underWay())).forEach(this::tell);
+      Run run = live.open();
+      open = !run.look().tombs().open().isEmpty();
+    } catch (KeepstoneException e) {
+      if (Thread.interrupted()) {
+        throw new InterruptedException("the agent ends");
+      }
+      events.note("upkeep of " + live.key() + ": " + e.what() + " (" + e.on() + ")");
+    }
+    synchronized (this) {
+      pending = open;
+    }
+    live.changed();
+  }
+
+  private void tell(DeletionEvent event) {
+    CheckpointId id = event.id();
+    switch (event) {
+      case DeletionEvent.Announced(var _, String why) ->
+          events.add(
+              "tomb", live.fields(id).put("why", why).put("grace_ms", grace.toMillis()).build());
+      case DeletionEvent.Purged(var _, long bytes) ->
+          events.add("purged", live.fields(id).put("bytes", bytes).build());
+      case DeletionEvent.Spared(var _, String why) ->
+          events.note("kept " + live.key() + "@" + id + ": " + why);
+      case DeletionEvent.Failed(var _, KeepstoneException why) ->
+          events.note("deleting " + live.key() + "@" + id + ": " + why.what());
+    }
+  }
+
+  /// Ends after the round under way. Announced deletions are the next agent's.
+  @Override
+  public void close() {
+    thread.interrupt();
+  }
+}

@@ -1,0 +1,60 @@
+package dev.keepstone.agent;
+
+import dev.keepstone.core.bytes.Disk;
+import dev.keepstone.segment.place.AgentDirectory;
+import dev.keepstone.store.tier.StoreClock;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.Comparator;
+import java.util.Random;
+import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/// A node for a test: an agent's directory in shared memory, an agent in this process, a store.
+final class Nodes implements AutoCloseable {
+  static final StoreClock CLOCK =
+      StoreClock.of(
+          Clock.systemUTC(), System::nanoTime, time -> LockSupport.parkNanos(time.toNanos()));
+
+  final AgentDirectory directory;
+  private final long seed;
+  private int agents;
+  private @Nullable Agent agent;
+
+  Nodes(long seed) throws IOException {
+    this.seed = seed;
+    directory = new AgentDirectory(Files.createTempDirectory(Path.of("/dev/shm"), "ks-agent-"));
+  }
+
+  Agent start() throws IOException {
+    return start(256L << 20, Duration.ofSeconds(90), Disk.local());
+  }
+
+  Agent start(long budget, Duration grace, Disk disk) throws IOException {
+    AgentOptions options = new AgentOptions(directory, budget, null, Duration.ofMinutes(10), grace);
+    // Another seed for each, as two agents have two nonces.
+    Agent started = Agent.start(options, Node.of(disk, CLOCK, new Random(seed * 100 + agents++)));
+    agent = started;
+    return started;
+  }
+
+  RawTrainer trainer(String client) throws IOException {
+    return new RawTrainer(directory, client).greet();
+  }
+
+  @Override
+  public void close() throws Exception {
+    if (agent != null) {
+      agent.close();
+    }
+    try (Stream<Path> files = Files.walk(directory.path())) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+}

@@ -1,0 +1,231 @@
+package dev.keepstone.agent;
+
+import dev.keepstone.core.bytes.Crc32;
+import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonWriter;
+import dev.keepstone.core.tensor.Dtype;
+import dev.keepstone.core.tensor.Piece;
+import dev.keepstone.core.tensor.Shape;
+import dev.keepstone.core.tensor.Tensor;
+import dev.keepstone.segment.file.AgentRecord;
+import dev.keepstone.segment.file.SealRecord;
+import dev.keepstone.segment.file.SegmentFile;
+import dev.keepstone.segment.layout.LayoutRequest;
+import dev.keepstone.segment.layout.RegisteredPiece;
+import dev.keepstone.segment.memory.RecordLock;
+import dev.keepstone.segment.place.AgentDirectory;
+import dev.keepstone.segment.wire.Answer;
+import dev.keepstone.segment.wire.Ended;
+import dev.keepstone.segment.wire.FrameChannel;
+import dev.keepstone.segment.wire.Request;
+import dev.keepstone.segment.wire.RequestCodec;
+import dev.keepstone.segment.wire.WireError;
+import java.io.EOFException;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.jspecify.annotations.Nullable;
+
+/// A trainer by hand: the protocol's frames and the segment's records, nothing between.
+final class RawTrainer implements AutoCloseable {
+  private final AgentDirectory directory;
+  private final String client;
+  private @Nullable RecordLock lock;
+  private @Nullable FrameChannel frames;
+  private @Nullable SegmentFile segment;
+  private Answer.@Nullable Register registered;
+  private List<RegisteredPiece> pieces = List.of();
+
+  RawTrainer(AgentDirectory directory, String client) {
+    this.directory = directory;
+    this.client = client;
+  }
+
+  /// One piece of `elements` floats for each name.
+  static List<RegisteredPiece> floats(String component, long elements, String... names) {
+    return List.of(names).stream()
+        .map(name ->
+            new RegisteredPiece(
+                component, Piece.whole(new Tensor(name, Dtype.F32, new Shape(List.of(elements))))))
+        .toList();
+  }
+
+  RawTrainer greet() throws IOException {
+    if (lock == null) {
+      lock = RecordLock.tryTake(directory.clientLock(client)).orElseThrow();
+    }
+    frames = new FrameChannel(SocketChannel.open(UnixDomainSocketAddress.of(directory.socket())));
+    long sealed = segment == null ? 0 : lastSealed(segment);
+    ask(new Request.Hello(client, ProcessHandle.current().pid(), "test", sealed));
+    return this;
+  }
+
+  private static long lastSealed(SegmentFile segment) {
+    long last = 0;
+    for (int slot = 0; slot < segment.head().slots(); slot++) {
+      last = Math.max(last, segment.seal(slot).map(SealRecord::generation).orElse(0L));
+    }
+    return last;
+  }
+
+  <A extends Answer> A ask(Request<A> request) throws IOException {
+    FrameChannel open = frames();
+    open.write(RequestCodec.toJson(request));
+    Json.Obj answer = open.read().orElseThrow(() -> new EOFException("the agent hung up"));
+    if (!answer.bool("ok")) {
+      throw WireError.read(answer.object("error"));
+    }
+    return request.readAnswer(answer);
+  }
+
+  FrameChannel frames() {
+    if (frames == null) {
+      throw new IllegalStateException("not connected");
+    }
+    return frames;
+  }
+
+  SegmentFile segment() {
+    if (segment == null) {
+      throw new IllegalStateException("not registered");
+    }
+    return segment;
+  }
+
+  Answer.Register registered() {
+    if (registered == null) {
+      throw new IllegalStateException("not registered");
+    }
+    return registered;
+  }
+
+  Answer.Start start(Path store, String token, int keepLast) throws IOException {
+    Json.Obj policy = Json.object().put("keep_last", keepLast).build();
+    return ask(new Request.Start(store.toString(), "run", token, 0, 1, "latest", policy));
+  }
+
+  Answer.Register register(List<RegisteredPiece> layout, @Nullable Long limitRate)
+      throws IOException {
+    return register(layout, null, limitRate, 60_000);
+  }
+
+  Answer.Register register(
+      List<RegisteredPiece> layout, @Nullable Long budget, @Nullable Long limitRate, long timeoutMs)
+      throws IOException {
+    Json.Obj hole = Json.object().put("~", "hole").put("v", 0).build();
+    Json.Obj state =
+        Json.object()
+            .put("state", Json.object().put("tokens", hole).build())
+            .put("keepstone", Json.object().build())
+            .build();
+    LayoutRequest request =
+        new LayoutRequest(
+            layout,
+            state,
+            64,
+            new Json.Obj(Map.of("model", Json.object().put("architecture", "Tiny").build())),
+            Json.object().put("client", "test").build());
+    Answer.Register answer = ask(new Request.Register(request, 2, budget, limitRate, timeoutMs));
+    if (segment != null) {
+      segment.close();
+    }
+    segment = SegmentFile.open(Path.of(answer.segment()));
+    registered = answer;
+    pieces = layout;
+    return answer;
+  }
+
+  /// Copies the state of a step into the lent slot, waiting for one, and seals it.
+  SealRecord seal(long step) throws IOException {
+    AgentRecord record = segment().agentRecord().orElseThrow();
+    int slot = record.lentSlot();
+    long generation = record.lentGeneration();
+    if (slot == AgentRecord.NONE) {
+      Answer.Lend lend = ask(new Request.Lend(60_000));
+      slot = lend.slot();
+      generation = lend.generation();
+    }
+    fill(segment().slot(slot), registered().at(), step);
+    byte[] state = state(step);
+    MemorySegment.copy(state, 0, segment().stateArea(slot), ValueLayout.JAVA_BYTE, 0, state.length);
+    SealRecord seal =
+        new SealRecord(
+            slot,
+            generation,
+            step,
+            state.length,
+            Crc32.of(state, 0, state.length),
+            1_700_000_000_000_000_000L + step,
+            1_000_000);
+    segment().write(seal);
+    return seal;
+  }
+
+  Answer.Sealed announce(SealRecord seal) throws IOException {
+    return ask(
+        new Request.Sealed(
+            segment().layout().owner().layout(), seal.slot(), seal.generation(), seal.step()));
+  }
+
+  Answer.Sealed save(long step) throws IOException {
+    return announce(seal(step));
+  }
+
+  Ended await(String id) throws IOException {
+    return ask(new Request.Wait(id, 60_000)).ended().getFirst();
+  }
+
+  /// The state area: one metric and the value of the one hole.
+  private static byte[] state(long step) {
+    return JsonWriter.bytes(
+        Json.object()
+            .put("metrics", Json.object().put("loss", 1.0 / (1 + step)).build())
+            .put("values", Json.array(List.of(Json.of(step * 1000))))
+            .build());
+  }
+
+  private void fill(MemorySegment slot, List<Long> at, long step) {
+    for (int i = 0; i < pieces.size(); i++) {
+      long bytes = pieces.get(i).piece().byteLength();
+      MemorySegment.copy(expected(i, bytes, step), 0, slot, at.get(i), bytes);
+    }
+  }
+
+  /// The bytes of the i-th piece at a step: finite floats that differ between steps and pieces.
+  static MemorySegment expected(int piece, long bytes, long step) {
+    Random random = new Random(step * 31 + piece);
+    float[] values = new float[(int) (bytes / 4)];
+    for (int k = 0; k < values.length; k++) {
+      values[k] = random.nextFloat();
+    }
+    return MemorySegment.ofArray(values);
+  }
+
+  /// Ends the connection; the process, and so its lock, lives on.
+  void hangUp() throws IOException {
+    frames().close();
+  }
+
+  /// As if the process had died: the lock goes, then the connection.
+  void die() throws IOException {
+    if (lock != null) {
+      lock.close();
+      lock = null;
+    }
+    frames().close();
+  }
+
+  @Override
+  public void close() throws IOException {
+    die();
+    if (segment != null) {
+      segment.close();
+    }
+  }
+}

@@ -1,0 +1,338 @@
+package dev.keepstone.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.keepstone.core.bytes.Crc32;
+import dev.keepstone.core.bytes.Disk;
+import dev.keepstone.core.bytes.Granules;
+import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.segment.file.SealRecord;
+import dev.keepstone.segment.file.SlotState;
+import dev.keepstone.segment.layout.RegisteredPiece;
+import dev.keepstone.segment.wire.Answer;
+import dev.keepstone.segment.wire.Ended;
+import dev.keepstone.segment.wire.Request;
+import dev.keepstone.store.part.Part;
+import dev.keepstone.store.part.PieceReceipt;
+import dev.keepstone.store.part.ShardReceipt;
+import dev.keepstone.store.reference.CheckpointId;
+import dev.keepstone.store.run.Run;
+import dev.keepstone.store.run.StoreRoot;
+import dev.keepstone.store.tier.LocalTier;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// The road from a registered layout to a committed checkpoint, through the socket and the segment.
+final class RoadTest {
+  private static final String CLIENT = "00112233445566ff";
+  private static final List<RegisteredPiece> LAYOUT =
+      RawTrainer.floats("model", 300_000, "a", "b", "c");
+  private static final long BYTES = 300_000 * 4;
+
+  @TempDir Path store;
+  private Nodes node;
+
+  @BeforeEach
+  void begin() throws IOException {
+    node = new Nodes(1);
+  }
+
+  @AfterEach
+  void end() throws Exception {
+    node.close();
+  }
+
+  @Test
+  void aSavedStepIsCommittedWithTheBytesThatWereSealed() throws Exception {
+    node.start();
+    try (RawTrainer trainer = node.trainer(CLIENT)) {
+      Answer.Start start = trainer.start(store, "t1", 3);
+      assertThat(start.start()).isEqualTo(1);
+      assertThat(start.parent()).isNull();
+      assertThat(start.hasCheckpoints()).isFalse();
+      trainer.register(LAYOUT, null);
+      SealRecord seal = trainer.seal(40);
+      assertThat(trainer.announce(seal).id()).isEqualTo("1-40");
+      assertThat(trainer.await("1-40")).isInstanceOf(Ended.Committed.class);
+    }
+    requireWhole("1-40", 40);
+    assertThat(store.resolve("run/checkpoints/1-40"))
+        .isDirectoryContaining("glob:**/model.safetensors.index.json")
+        .isDirectoryContaining("glob:**/config.json");
+  }
+
+  @Test
+  void whatTheTrainerOverwritesAfterTheSaveIsNotWhatWasSaved() throws Exception {
+    node.start();
+    try (RawTrainer trainer = node.trainer(CLIENT)) {
+      trainer.start(store, "t1", 100);
+      // So slow that drains are still under way while later steps are sealed.
+      trainer.register(LAYOUT, 8L << 20);
+      for (long step = 1; step <= 6; step++) {
+        trainer.save(step);
+      }
+      trainer.ask(new Request.Wait(null, 60_000));
+    }
+    for (long step = 1; step <= 6; step++) {
+      requireWhole("1-" + step, step);
+    }
+  }
+
+  @Test
+  void aStepIsSavedOnceInAStart() throws Exception {
+    node.start();
+    try (RawTrainer trainer = node.trainer(CLIENT)) {
+      trainer.start(store, "t1", 3);
+      trainer.register(LAYOUT, null);
+      trainer.save(5);
+      trainer.await("1-5");
+      assertThatThrownBy(() -> trainer.save(5))
+          .isInstanceOf(KeepstoneException.Refused.class)
+          .hasMessageContaining("step 5 of this start was tried before: it is committed");
+      trainer.save(6);
+      assertThat(trainer.await("1-6")).isInstanceOf(Ended.Committed.class);
+    }
+  }
+
+  @Test
+  void aSealOfAnotherStepIsNamedAndItsSlotIsLentAgain() throws Exception {
+    node.start();
+    try (RawTrainer trainer = node.trainer(CLIENT)) {
+      trainer.start(store, "t1", 3);
+      trainer.register(LAYOUT, null);
+      SealRecord seal = trainer.seal(5);
+      assertThatThrownBy(
+              () -> trainer.ask(new Request.Sealed(1, seal.slot(), seal.generation(), 6)))
+          .isInstanceOf(KeepstoneException.Integrity.class)
+          .hasMessageContaining("expected the seal of generation 1, step 6");
+      assertThatThrownBy(() -> trainer.announce(seal))
+          .isInstanceOf(KeepstoneException.Refused.class)
+          .hasMessageContaining("was not lent");
+      trainer.save(7);
+      assertThat(trainer.await("1-7")).isInstanceOf(Ended.Committed.class);
+    }
+  }
+
+  @Test
+  void aTrainerThatDiesRightAfterTheSealLosesNothing() throws Exception {
+    node.start();
+    try (RawTrainer trainer = node.trainer(CLIENT)) {
+      trainer.start(store, "t1", 3);
+      trainer.register(LAYOUT, 8L << 20);
+      trainer.save(10);
+      // Sealed, and dead before it could say so.
+      trainer.seal(20);
+      trainer.die();
+    }
+    try (RawTrainer next = node.trainer("aaaabbbbccccdddd")) {
+      Answer.Start start = next.start(store, "t2", 3);
+      assertThat(start.parent()).isEqualTo("1-20");
+      requireWhole("1-20", 20);
+      Answer.Open open = next.ask(new Request.Open("1-20"));
+      assertThat(open.from()).isInstanceOf(Answer.Source.Memory.class);
+      requireFromMemory(open, 20);
+      next.ask(new Request.Done());
+    }
+  }
+
+  @Test
+  void aHalfWrittenSlotOfADeadTrainerIsDropped() throws Exception {
+    Agent agent = node.start();
+    try (RawTrainer trainer = node.trainer(CLIENT)) {
+      trainer.start(store, "t1", 3);
+      trainer.register(LAYOUT, null);
+      trainer.save(10);
+      trainer.await("1-10");
+      trainer.segment().slot(1).asSlice(trainer.registered().at().getFirst(), 100).fill((byte) 7);
+      trainer.die();
+    }
+    agent.watch().round();
+    try (RawTrainer next = node.trainer("aaaabbbbccccdddd")) {
+      assertThat(next.start(store, "t2", 3).parent()).isEqualTo("1-10");
+    }
+  }
+
+  @Test
+  void anAgentThatEndsAtOnceLeavesSealedGenerationsToTheNext() throws Exception {
+    Agent first = node.start();
+    RawTrainer trainer = node.trainer(CLIENT);
+    trainer.start(store, "t1", 3);
+    trainer.register(LAYOUT, 1L << 20);
+    trainer.save(10);
+    trainer.save(20);
+    first.close();
+    assertThat(store.resolve("run/manifests/1-20.json")).doesNotExist();
+    node.start();
+    trainer.greet();
+    assertThat(trainer.await("1-20")).isInstanceOf(Ended.Committed.class);
+    trainer.save(30);
+    assertThat(trainer.await("1-30")).isInstanceOf(Ended.Committed.class);
+    trainer.close();
+    requireWhole("1-20", 20);
+    requireWhole("1-30", 30);
+  }
+
+  @Test
+  void aSealNobodyWasToldOfIsLearntFromTheNextGreeting() throws Exception {
+    Agent first = node.start();
+    RawTrainer trainer = node.trainer(CLIENT);
+    trainer.start(store, "t1", 3);
+    trainer.register(LAYOUT, null);
+    trainer.seal(10);
+    first.close();
+    node.start();
+    trainer.greet();
+    assertThat(trainer.await("1-10")).isInstanceOf(Ended.Committed.class);
+    trainer.close();
+    requireWhole("1-10", 10);
+  }
+
+  @Test
+  void aNewLayoutReplacesTheOldSegmentOnceThatIsDurable() throws Exception {
+    node.start();
+    try (RawTrainer trainer = node.trainer(CLIENT)) {
+      trainer.start(store, "t1", 3);
+      Answer.Register first = trainer.register(LAYOUT, 4L << 20);
+      trainer.save(1);
+      Answer.Register second =
+          trainer.register(RawTrainer.floats("optimizer", 500_000, "m", "v"), 4L << 20);
+      assertThat(second.layout()).isEqualTo(2);
+      trainer.save(2);
+      trainer.ask(new Request.Wait(null, 60_000));
+      assertThat(Path.of(first.segment())).doesNotExist();
+      assertThat(Path.of(second.segment())).exists();
+    }
+    requireWhole("1-1", 1);
+    requireWhole("1-2", 2);
+  }
+
+  @Test
+  void aBudgetThatCannotHoldTwoSlotsIsRefusedWithBothNumbers() throws Exception {
+    node.start(4L << 20, Duration.ofSeconds(90), Disk.local());
+    try (RawTrainer trainer = node.trainer(CLIENT)) {
+      trainer.start(store, "t1", 3);
+      assertThatThrownBy(() -> trainer.register(LAYOUT, null))
+          .isInstanceOf(KeepstoneException.Refused.class)
+          .hasMessageContaining("the budget is 4194304")
+          .hasMessageMatching("(?s).*two slots need [0-9]+ bytes.*");
+    }
+  }
+
+  @Test
+  void aSecondLayoutThatDoesNotFitBesideTheFirstWaitsForItsDrain() throws Exception {
+    long budget = 12L << 20;
+    node.start(budget, Duration.ofSeconds(90), Disk.local());
+    try (RawTrainer trainer = node.trainer(CLIENT)) {
+      trainer.start(store, "t1", 3);
+      trainer.register(LAYOUT, 2L << 20);
+      trainer.save(1);
+      assertThatThrownBy(() -> trainer.register(LAYOUT, null, 2L << 20, 1))
+          .isInstanceOf(KeepstoneException.Busy.class);
+      trainer.register(LAYOUT, null, 2L << 20, 60_000);
+      trainer.save(2);
+      assertThat(trainer.await("1-2")).isInstanceOf(Ended.Committed.class);
+    }
+    requireWhole("1-1", 1);
+  }
+
+  @Test
+  void closeFreesTheSegmentOnceItIsDurable() throws Exception {
+    node.start();
+    try (RawTrainer trainer = node.trainer(CLIENT)) {
+      trainer.start(store, "t1", 3);
+      Answer.Register registered = trainer.register(LAYOUT, 8L << 20);
+      trainer.save(1);
+      trainer.ask(new Request.Close());
+      assertThat(trainer.await("1-1")).isInstanceOf(Ended.Committed.class);
+      trainer.ask(new Request.Status());
+      assertThat(Path.of(registered.segment())).doesNotExist();
+    }
+  }
+
+  @Test
+  void theNewestSealedGenerationStaysKept() throws Exception {
+    node.start();
+    try (RawTrainer trainer = node.trainer(CLIENT)) {
+      trainer.start(store, "t1", 3);
+      trainer.register(LAYOUT, null);
+      trainer.save(1);
+      trainer.await("1-1");
+      assertThat(trainer.segment().agentRecord().orElseThrow().states())
+          .containsExactly(SlotState.KEPT, SlotState.LENT);
+    }
+  }
+
+  @Test
+  void onlyAsManyCheckpointsStayAsThePolicyKeeps() throws Exception {
+    Agent agent = node.start(256L << 20, Duration.ofMillis(400), Disk.local());
+    try (RawTrainer trainer = node.trainer(CLIENT)) {
+      trainer.start(store, "t1", 2);
+      trainer.register(LAYOUT, null);
+      for (long step = 1; step <= 5; step++) {
+        trainer.save(step);
+      }
+      trainer.ask(new Request.Wait(null, 60_000));
+      LiveRun run = agent.run(new RunKey(store, "run"));
+      assertThat(agent.roster().await(() -> !run.deleting(), 20_000)).isTrue();
+    }
+    assertThat(run().look().visible())
+        .containsExactly(new CheckpointId(1, 4), new CheckpointId(1, 5));
+    assertThat(store.resolve("run/checkpoints/1-1")).doesNotExist();
+    requireWhole("1-5", 5);
+  }
+
+  private Run run() {
+    LocalTier tier = new LocalTier(Disk.local(), store, Nodes.CLOCK, "00000000", Duration.ZERO);
+    return StoreRoot.open(tier).run("run");
+  }
+
+  /// Every granule of every piece against the bytes that the trainer sealed, and the file against
+  /// its receipt.
+  private void requireWhole(String text, long step) throws IOException {
+    CheckpointId id = CheckpointId.parse(text);
+    Run run = run();
+    for (Part part : run.parts(run.manifest(id))) {
+      for (ShardReceipt shard : part.shards()) {
+        byte[] file =
+            Files.readAllBytes(store.resolve("run/checkpoints/" + id + "/" + shard.file()));
+        assertThat(file).hasSize((int) shard.bytes());
+        assertThat(Crc32.of(file, 0, file.length)).isEqualTo(shard.crc32());
+        for (int i = 0; i < shard.pieces().size(); i++) {
+          PieceReceipt piece = shard.pieces().get(i);
+          MemorySegment expected = RawTrainer.expected(i, piece.bytes(), step);
+          MemorySegment found =
+              MemorySegment.ofArray(
+                  Arrays.copyOfRange(file, (int) piece.at(), (int) (piece.at() + piece.bytes())));
+          assertThat(found.mismatch(expected)).as(id + " piece " + i).isEqualTo(-1);
+          assertThat(Granules.parse(piece.crcs())[0])
+              .isEqualTo(Crc32.of(found.asSlice(0, Math.min(found.byteSize(), 1 << 20))));
+        }
+      }
+    }
+  }
+
+  private static void requireFromMemory(Answer.Open open, long step) throws IOException {
+    Answer.Source.Memory memory = (Answer.Source.Memory) open.from();
+    ByteBuffer file =
+        ByteBuffer.wrap(Files.readAllBytes(Path.of(memory.segment())))
+            .order(ByteOrder.LITTLE_ENDIAN);
+    for (int i = 0; i < open.pieces().size(); i++) {
+      int at = (int) (memory.slotAt() + open.pieces().get(i).at());
+      MemorySegment found =
+          MemorySegment.ofArray(Arrays.copyOfRange(file.array(), at, (int) (at + BYTES)));
+      assertThat(found.mismatch(RawTrainer.expected(i, BYTES, step))).isEqualTo(-1);
+    }
+  }
+}
