@@ -30,6 +30,12 @@ final class Torch {
     openblas_nolapack.blas_set_num_threads(1);
   }
 
+  /// `libtorch 2.10.0`.
+  static String version() {
+    String version = torch.class.getPackage().getImplementationVersion();
+    return version == null ? "libtorch" : "libtorch " + version.replaceFirst("-.*", "");
+  }
+
   static void seed(long seed) {
     torch.manual_seed(seed);
   }

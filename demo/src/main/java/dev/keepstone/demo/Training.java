@@ -1,13 +1,11 @@
 package dev.keepstone.demo;
 
-import java.lang.foreign.MemorySegment;
-import java.util.LinkedHashMap;
-import java.util.SequencedMap;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 
 /// A training run in one process: model, optimizer, data, and the count of steps. It knows nothing
-/// of checkpoints; [#model()], [#optimizer()] and [#progress()] are all that one needs to continue.
+/// of checkpoints; the tensors of [#transformer()] and [#adam()] and [#progress()] are all that one
+/// needs to continue.
 final class Training {
   /// What is not a tensor and changes with every step.
   record Progress(long step, Corpus.Position position, byte[] generator) {}
@@ -52,16 +50,6 @@ final class Training {
     return adam;
   }
 
-  /// Parameters by name; the tensors that train, not copies.
-  SequencedMap<String, MemorySegment> model() {
-    return bytes(transformer.parameters());
-  }
-
-  /// AdamW's moments by name; the tensors that train, not copies.
-  SequencedMap<String, MemorySegment> optimizer() {
-    return bytes(adam.moments());
-  }
-
   Progress progress() {
     return new Progress(step, corpus.position(), Torch.generator());
   }
@@ -72,11 +60,5 @@ final class Training {
     adam.steps(taken.step());
     corpus.position(taken.position());
     Torch.generator(taken.generator());
-  }
-
-  private static SequencedMap<String, MemorySegment> bytes(SequencedMap<String, Tensor> tensors) {
-    var segments = new LinkedHashMap<String, MemorySegment>();
-    tensors.forEach((name, tensor) -> segments.put(name, Torch.bytes(tensor)));
-    return segments;
   }
 }
