@@ -3,9 +3,7 @@ package dev.keepstone.agent;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.keepstone.core.bytes.Crc32;
 import dev.keepstone.core.bytes.Disk;
-import dev.keepstone.core.bytes.Granules;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.segment.file.SealRecord;
 import dev.keepstone.segment.file.SlotState;
@@ -13,13 +11,7 @@ import dev.keepstone.segment.layout.RegisteredPiece;
 import dev.keepstone.segment.wire.Answer;
 import dev.keepstone.segment.wire.Ended;
 import dev.keepstone.segment.wire.Request;
-import dev.keepstone.store.part.Part;
-import dev.keepstone.store.part.PieceReceipt;
-import dev.keepstone.store.part.ShardReceipt;
 import dev.keepstone.store.reference.CheckpointId;
-import dev.keepstone.store.run.Run;
-import dev.keepstone.store.run.StoreRoot;
-import dev.keepstone.store.tier.LocalTier;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -67,7 +59,7 @@ final class RoadTest {
       assertThat(trainer.announce(seal).id()).isEqualTo("1-40");
       assertThat(trainer.await("1-40")).isInstanceOf(Ended.Committed.class);
     }
-    requireWhole("1-40", 40);
+    Stores.requireWhole(store, "1-40");
     assertThat(store.resolve("run/checkpoints/1-40"))
         .isDirectoryContaining("glob:**/model.safetensors.index.json")
         .isDirectoryContaining("glob:**/config.json");
@@ -86,7 +78,7 @@ final class RoadTest {
       trainer.ask(new Request.Wait(null, 60_000));
     }
     for (long step = 1; step <= 6; step++) {
-      requireWhole("1-" + step, step);
+      Stores.requireWhole(store, "1-" + step);
     }
   }
 
@@ -139,7 +131,7 @@ final class RoadTest {
     try (RawTrainer next = node.trainer("aaaabbbbccccdddd")) {
       Answer.Start start = next.start(store, "t2", 3);
       assertThat(start.parent()).isEqualTo("1-20");
-      requireWhole("1-20", 20);
+      Stores.requireWhole(store, "1-20");
       Answer.Open open = next.ask(new Request.Open("1-20"));
       assertThat(open.from()).isInstanceOf(Answer.Source.Memory.class);
       requireFromMemory(open, 20);
@@ -180,8 +172,8 @@ final class RoadTest {
     trainer.save(30);
     assertThat(trainer.await("1-30")).isInstanceOf(Ended.Committed.class);
     trainer.close();
-    requireWhole("1-20", 20);
-    requireWhole("1-30", 30);
+    Stores.requireWhole(store, "1-20");
+    Stores.requireWhole(store, "1-30");
   }
 
   @Test
@@ -196,7 +188,7 @@ final class RoadTest {
     trainer.greet();
     assertThat(trainer.await("1-10")).isInstanceOf(Ended.Committed.class);
     trainer.close();
-    requireWhole("1-10", 10);
+    Stores.requireWhole(store, "1-10");
   }
 
   @Test
@@ -214,8 +206,8 @@ final class RoadTest {
       assertThat(Path.of(first.segment())).doesNotExist();
       assertThat(Path.of(second.segment())).exists();
     }
-    requireWhole("1-1", 1);
-    requireWhole("1-2", 2);
+    Stores.requireWhole(store, "1-1");
+    Stores.requireWhole(store, "1-2");
   }
 
   @Test
@@ -244,7 +236,7 @@ final class RoadTest {
       trainer.save(2);
       assertThat(trainer.await("1-2")).isInstanceOf(Ended.Committed.class);
     }
-    requireWhole("1-1", 1);
+    Stores.requireWhole(store, "1-1");
   }
 
   @Test
@@ -287,40 +279,10 @@ final class RoadTest {
       LiveRun run = agent.run(new RunKey(store, "run"));
       assertThat(agent.roster().await(() -> !run.deleting(), 20_000)).isTrue();
     }
-    assertThat(run().look().visible())
+    assertThat(Stores.run(store).look().visible())
         .containsExactly(new CheckpointId(1, 4), new CheckpointId(1, 5));
     assertThat(store.resolve("run/checkpoints/1-1")).doesNotExist();
-    requireWhole("1-5", 5);
-  }
-
-  private Run run() {
-    LocalTier tier = new LocalTier(Disk.local(), store, Nodes.CLOCK, "00000000", Duration.ZERO);
-    return StoreRoot.open(tier).run("run");
-  }
-
-  /// Every granule of every piece against the bytes that the trainer sealed, and the file against
-  /// its receipt.
-  private void requireWhole(String text, long step) throws IOException {
-    CheckpointId id = CheckpointId.parse(text);
-    Run run = run();
-    for (Part part : run.parts(run.manifest(id))) {
-      for (ShardReceipt shard : part.shards()) {
-        byte[] file =
-            Files.readAllBytes(store.resolve("run/checkpoints/" + id + "/" + shard.file()));
-        assertThat(file).hasSize((int) shard.bytes());
-        assertThat(Crc32.of(file, 0, file.length)).isEqualTo(shard.crc32());
-        for (int i = 0; i < shard.pieces().size(); i++) {
-          PieceReceipt piece = shard.pieces().get(i);
-          MemorySegment expected = RawTrainer.expected(i, piece.bytes(), step);
-          MemorySegment found =
-              MemorySegment.ofArray(
-                  Arrays.copyOfRange(file, (int) piece.at(), (int) (piece.at() + piece.bytes())));
-          assertThat(found.mismatch(expected)).as(id + " piece " + i).isEqualTo(-1);
-          assertThat(Granules.parse(piece.crcs())[0])
-              .isEqualTo(Crc32.of(found.asSlice(0, Math.min(found.byteSize(), 1 << 20))));
-        }
-      }
-    }
+    Stores.requireWhole(store, "1-5");
   }
 
   private static void requireFromMemory(Answer.Open open, long step) throws IOException {

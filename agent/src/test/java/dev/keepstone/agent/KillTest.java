@@ -1,0 +1,136 @@
+package dev.keepstone.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.keepstone.segment.layout.RegisteredPiece;
+import dev.keepstone.segment.wire.Answer;
+import dev.keepstone.segment.wire.Ended;
+import dev.keepstone.segment.wire.Request;
+import dev.keepstone.store.reference.CheckpointId;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// SIGKILL to agents and trainers, at moments drawn from a seed.
+final class KillTest {
+  static final List<RegisteredPiece> LAYOUT = RawTrainer.floats("model", 400_000, "a", "b", "c");
+
+  private static final String FIRST = "00112233445566ff";
+  private static final String SECOND = "aaaabbbbccccdddd";
+
+  @TempDir Path store;
+  private Nodes node;
+  private Processes processes;
+
+  @BeforeEach
+  void begin() throws IOException {
+    node = new Nodes(2);
+    processes = new Processes(node.directory);
+  }
+
+  @AfterEach
+  void end() throws Exception {
+    processes.close();
+    node.close();
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3, 4})
+  void anAgentKilledAnywhereInADrainIsFollowedByOneThatCommits(long seed) throws Exception {
+    Random random = new Random(seed);
+    Process first = processes.agent("--limit-rate", "16MiB");
+    RawTrainer trainer = node.trainer(FIRST);
+    trainer.start(store, "t1", 100);
+    trainer.register(LAYOUT, 16L << 20);
+    trainer.save(1);
+    trainer.await("1-1");
+    trainer.save(2);
+    trainer.save(3);
+    String[] kinds = {"sealed", "draining", "progress", "drained", "part", "committed"};
+    String kind = kinds[random.nextInt(kinds.length)];
+    processes.awaitEvents(kind, kind.equals("progress") ? 1 + random.nextInt(4) : 2);
+    Processes.kill(first);
+
+    processes.agent();
+    trainer.greet();
+    trainer.ask(new Request.Wait(null, 60_000));
+    trainer.save(4);
+    assertThat(trainer.await("1-4"))
+        .as("seed %d, %s", seed, kind)
+        .isInstanceOf(Ended.Committed.class);
+    trainer.close();
+    assertThat(Stores.run(store).look().visible())
+        .as("seed %d, %s", seed, kind)
+        .extracting(CheckpointId::step)
+        .containsExactly(1L, 2L, 3L, 4L);
+    for (int step = 1; step <= 4; step++) {
+      Stores.requireWhole(store, "1-" + step);
+    }
+  }
+
+  @Test
+  void aTrainerKilledAfterTheSealLosesNothing() throws Exception {
+    processes.agent("--limit-rate", "16MiB");
+    killedTrainer(2);
+    try (RawTrainer next = node.trainer(SECOND)) {
+      Answer.Start start = next.start(store, "t2", 100);
+      assertThat(start.parent()).isEqualTo("1-3");
+    }
+    Stores.requireWhole(store, "1-3");
+  }
+
+  @Test
+  void trainerAndAgentKilledTogetherLoseNothing() throws Exception {
+    Process agent = processes.agent("--limit-rate", "4MiB");
+    killedTrainer(1);
+    Processes.kill(agent);
+    processes.agent();
+    try (RawTrainer next = node.trainer(SECOND)) {
+      assertThat(next.start(store, "t2", 100).parent()).isEqualTo("1-2");
+    }
+    Stores.requireWhole(store, "1-1");
+    Stores.requireWhole(store, "1-2");
+  }
+
+  @Test
+  void aTerminatedAgentDrainsFirst() throws Exception {
+    Process agent = processes.agent();
+    RawTrainer trainer = node.trainer(FIRST);
+    trainer.start(store, "t1", 100);
+    trainer.register(LAYOUT, 8L << 20);
+    trainer.save(1);
+    agent.destroy();
+    assertThat(agent.waitFor()).isIn(0, 143);
+    trainer.close();
+    Stores.requireWhole(store, "1-1");
+  }
+
+  @Test
+  void aSecondAgentTellsWhoRuns() throws Exception {
+    processes.agent();
+    Process second =
+        processes.java(
+            AgentMain.class, List.of("--foreground", "--dir", node.directory.path().toString()));
+    assertThat(second.waitFor()).isEqualTo(8);
+  }
+
+  private void killedTrainer(int announced) throws IOException, InterruptedException {
+    Process trainer =
+        processes.java(
+            TrainerProcess.class,
+            List.of(
+                node.directory.path().toString(),
+                store.toString(),
+                Integer.toString(announced),
+                FIRST));
+    assertThat(trainer.getInputStream().read()).isEqualTo('\n');
+    Processes.kill(trainer);
+  }
+}

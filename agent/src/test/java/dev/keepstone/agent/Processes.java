@@ -1,0 +1,87 @@
+package dev.keepstone.agent;
+
+import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonReader;
+import dev.keepstone.segment.place.AgentDirectory;
+import java.io.File;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/// Agents and trainers as processes of their own, to be killed.
+final class Processes implements AutoCloseable {
+  private final AgentDirectory directory;
+  private final List<Process> started = new ArrayList<>();
+
+  Processes(AgentDirectory directory) {
+    this.directory = directory;
+  }
+
+  /// Starts an agent and returns when its socket is there.
+  Process agent(String... options) throws IOException, InterruptedException {
+    Files.deleteIfExists(directory.socket());
+    List<String> arguments =
+        new ArrayList<>(
+            List.of("--foreground", "--budget", "64MiB", "--dir", directory.path().toString()));
+    arguments.addAll(List.of(options));
+    Process process = java(AgentMain.class, arguments);
+    while (!Files.exists(directory.socket())) {
+      if (process.waitFor(10, TimeUnit.MILLISECONDS)) {
+        throw new IOException("the agent ended with " + process.exitValue());
+      }
+    }
+    return process;
+  }
+
+  Process java(Class<?> main, List<String> arguments) throws IOException {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(
+        List.of("-Xmx64m", "-XX:+UseSerialGC", "--enable-native-access=ALL-UNNAMED", "-cp"));
+    command.add(System.getProperty("java.class.path"));
+    command.add(main.getName());
+    command.addAll(arguments);
+    Process process =
+        new ProcessBuilder(command)
+            .redirectInput(new File("/dev/null"))
+            .redirectError(ProcessBuilder.Redirect.INHERIT)
+            .start();
+    started.add(process);
+    return process;
+  }
+
+  /// SIGKILL, and nothing of the process is left when this returns.
+  static void kill(Process process) throws InterruptedException {
+    process.destroyForcibly();
+    process.waitFor();
+  }
+
+  /// Waits until the agent told that many events of a kind, in all its lives.
+  void awaitEvents(String kind, int count) throws IOException, InterruptedException {
+    Path file = directory.events();
+    while (true) {
+      int found = 0;
+      for (String line : Files.exists(file) ? Files.readAllLines(file) : List.<String>of()) {
+        Json.Obj event = JsonReader.readObject(line.getBytes(StandardCharsets.UTF_8));
+        found += event.text("event").equals(kind) ? 1 : 0;
+      }
+      if (found >= count) {
+        return;
+      }
+      if (started.getLast().waitFor(5, TimeUnit.MILLISECONDS)) {
+        throw new IOException("the agent ended with " + started.getLast().exitValue());
+      }
+    }
+  }
+
+  @Override
+  public void close() throws InterruptedException {
+    for (Process process : started) {
+      kill(process);
+    }
+  }
+}
