@@ -6,12 +6,10 @@ import dev.keepstone.segment.place.AgentDirectory;
 import dev.keepstone.segment.wire.Request;
 import java.io.File;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -51,14 +49,22 @@ final class AgentStart implements Verb {
   @Option(
       names = "--budget",
       paramLabel = "SIZE",
+      converter = SizeOption.class,
       description = "Shared memory for all segments, as in 8GiB.")
-  @Nullable String budget;
+  @Nullable Long budget;
 
   @Option(
       names = "--limit-rate",
       paramLabel = "SIZE",
+      converter = SizeOption.class,
       description = "Bytes a second that draining may write, as in 500MiB.")
-  @Nullable String limitRate;
+  @Nullable Long limitRate;
+
+  @Option(
+      names = "--idle",
+      paramLabel = "TIME",
+      description = "End after so long with nothing to do, as in 12h (default: 10min).")
+  @Nullable String idle;
 
   @Override
   public Set<ExitCode> codes() {
@@ -107,13 +113,8 @@ final class AgentStart implements Verb {
       List<String> command, AgentDirectory directory, AgentSocket socket, Console console)
       throws IOException, InterruptedException {
     Path log = directory.log();
-    List<String> detached = new ArrayList<>();
-    // A session of its own: neither the end of this terminal nor a signal to the launcher's
-    // process group may reach it.
-    onPath("setsid", console.shell()).ifPresent(detached::add);
-    detached.addAll(command);
     Process agent =
-        new ProcessBuilder(detached)
+        new ProcessBuilder(command)
             .redirectInput(new File("/dev/null"))
             .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
             .redirectErrorStream(true)
@@ -155,21 +156,14 @@ final class AgentStart implements Verb {
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
     command.addAll(List.of("dev.keepstone.agent.AgentMain", "--dir", directory.path().toString()));
     if (budget != null) {
-      command.addAll(List.of("--budget", budget));
+      command.addAll(List.of("--budget", budget.toString()));
     }
     if (limitRate != null) {
-      command.addAll(List.of("--limit-rate", limitRate));
+      command.addAll(List.of("--limit-rate", limitRate.toString()));
+    }
+    if (idle != null) {
+      command.addAll(List.of("--idle", idle));
     }
     return command;
-  }
-
-  private static Optional<String> onPath(String program, Shell shell) {
-    for (String folder : shell.environment().getOrDefault("PATH", "").split(":")) {
-      Path file = Path.of(folder, program);
-      if (Files.isExecutable(file)) {
-        return Optional.of(file.toString());
-      }
-    }
-    return Optional.empty();
   }
 }

@@ -44,12 +44,11 @@ final class Console {
   /// A long job begins.
   ///
   /// @param doing the job in a word or two, as in `verifying`
-  /// @param bytes all that will be counted; 0 where that is not known
-  Progress progress(String doing, long bytes) {
+  Progress progress(String doing) {
     Progress.Form form =
         !showProgress
             ? Progress.Form.SILENT
             : shell.errTerminal() ? Progress.Form.LINE : Progress.Form.PLAIN;
-    return new Progress(shell.err(), form, shell.columns(), shell.clock(), doing, bytes);
+    return new Progress(shell.err(), form, shell.columns(), shell.clock(), doing);
   }
 }

@@ -21,7 +21,7 @@ import picocli.CommandLine.ScopeType;
       "  keepstone ls ckpts",
       "  keepstone verify ckpts/gpt@latest --deep"
     },
-    subcommands = {Agent.class})
+    subcommands = {Init.class, Ls.class, Show.class, Inspect.class, Export.class, Agent.class})
 final class Keepstone {
   @Option(
       names = {"-h", "--help"},

@@ -1,13 +1,11 @@
 package dev.keepstone.cli;
 
-import dev.keepstone.core.bytes.Disk;
+import dev.keepstone.Host;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.core.json.JsonWriter;
 import java.io.FileDescriptor;
 import java.io.IOException;
-import java.security.SecureRandom;
-import java.time.Clock;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -34,9 +32,7 @@ final class Main {
             terminal.contains("2"),
             Integer.getInteger("keepstone.columns", 80),
             System.getenv(),
-            Clock.systemUTC(),
-            new SecureRandom(),
-            Disk.local());
+            Host.local());
 
     CountDownLatch finished = new CountDownLatch(1);
     Thread worker = Thread.currentThread();

@@ -25,20 +25,16 @@ final class Progress implements AutoCloseable {
   private final int columns;
   private final InstantSource clock;
   private final String doing;
-  private final long total;
   private final long began;
-  private final AtomicLong done = new AtomicLong();
   private final AtomicLong nextShown;
   private boolean drawn;
 
-  Progress(
-      PrintStream err, Form form, int columns, InstantSource clock, String doing, long totalBytes) {
+  Progress(PrintStream err, Form form, int columns, InstantSource clock, String doing) {
     this.err = err;
     this.form = form;
     this.columns = columns;
     this.clock = clock;
     this.doing = doing;
-    this.total = totalBytes;
     this.began = clock.millis();
     this.nextShown = new AtomicLong(began + every().toMillis());
   }
@@ -47,30 +43,21 @@ final class Progress implements AutoCloseable {
     return form == Form.LINE ? REDRAW : PLAIN_EVERY;
   }
 
-  /// So many bytes more are done.
-  void add(long bytes) {
-    at(done.addAndGet(bytes));
-  }
-
-  /// So many bytes are done in all.
-  void set(long bytes) {
-    done.set(bytes);
-    at(bytes);
-  }
-
-  private void at(long bytes) {
+  /// So many bytes are done.
+  ///
+  /// @param total of all; 0 where that is not known
+  void set(long bytes, long total) {
     if (form == Form.SILENT) {
       return;
     }
     long now = clock.millis();
     long due = nextShown.get();
     if (now >= due && nextShown.compareAndSet(due, now + every().toMillis())) {
-      show(bytes, now);
+      show(line(bytes, total, now));
     }
   }
 
-  private synchronized void show(long bytes, long now) {
-    String line = line(bytes, now);
+  private synchronized void show(String line) {
     switch (form) {
       case SILENT -> {}
       case PLAIN -> err.println(line);
@@ -84,7 +71,7 @@ final class Progress implements AutoCloseable {
     }
   }
 
-  private String line(long bytes, long now) {
+  private String line(long bytes, long total, long now) {
     double seconds = Math.max(now - began, 1) / 1000.0;
     long rate = (long) (bytes / seconds);
     if (total <= 0) {

@@ -1,10 +1,9 @@
 package dev.keepstone.cli;
 
-import dev.keepstone.core.bytes.Disk;
+import dev.keepstone.Host;
 import java.io.PrintStream;
 import java.time.InstantSource;
 import java.util.Map;
-import java.util.random.RandomGenerator;
 
 /// What the command finds around it; a test passes its own.
 ///
@@ -14,9 +13,7 @@ import java.util.random.RandomGenerator;
 /// @param errTerminal whether a person reads `err`
 /// @param columns width of the terminal, 80 where there is none
 /// @param environment the process's variables
-/// @param clock wall clock
-/// @param random nonces and tokens
-/// @param disk every file system act
+/// @param host disk, clock and chance
 record Shell(
     PrintStream out,
     PrintStream err,
@@ -24,6 +21,8 @@ record Shell(
     boolean errTerminal,
     int columns,
     Map<String, String> environment,
-    InstantSource clock,
-    RandomGenerator random,
-    Disk disk) {}
+    Host host) {
+  InstantSource clock() {
+    return host.clock();
+  }
+}

@@ -1,12 +1,10 @@
 package dev.keepstone.cli;
 
-import dev.keepstone.core.bytes.Disk;
+import dev.keepstone.Host;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.security.SecureRandom;
-import java.time.Clock;
 import java.util.List;
 import java.util.Map;
 
@@ -27,9 +25,7 @@ final class Training {
             false,
             80,
             Map.of("KEEPSTONE_AGENT_DIR", folder.resolve("agent").toString()),
-            Clock.systemUTC(),
-            new SecureRandom(),
-            Disk.local());
+            Host.local());
     for (List<String> command :
         List.of(
             List.of("--version"),

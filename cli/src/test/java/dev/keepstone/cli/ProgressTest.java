@@ -12,17 +12,17 @@ class ProgressTest {
   private final ByteArrayOutputStream err = new ByteArrayOutputStream();
   private Instant now = Ran.NOW;
 
-  private Progress begin(Progress.Form form, long bytes) {
+  private Progress begin(Progress.Form form) {
     PrintStream stream = new PrintStream(err, true, StandardCharsets.UTF_8);
-    return new Progress(stream, form, 80, () -> now, "verifying", bytes);
+    return new Progress(stream, form, 80, () -> now, "verifying");
   }
 
   @Test
   void inAPipeOnePlainLineComesEveryThirtySeconds() {
-    try (Progress progress = begin(Progress.Form.PLAIN, 1L << 30)) {
+    try (Progress progress = begin(Progress.Form.PLAIN)) {
       for (int second = 1; second <= 65; second++) {
         now = Ran.NOW.plusSeconds(second);
-        progress.add(1 << 20);
+        progress.set((long) second << 20, 1L << 30);
       }
     }
     assertThat(err.toString(StandardCharsets.UTF_8).lines())
@@ -33,10 +33,10 @@ class ProgressTest {
 
   @Test
   void onATerminalOneLineIsOverwrittenAndWipedAtTheEnd() {
-    try (Progress progress = begin(Progress.Form.LINE, 4L << 20)) {
+    try (Progress progress = begin(Progress.Form.LINE)) {
       for (int i = 1; i <= 4; i++) {
         now = now.plusSeconds(1);
-        progress.add(1 << 20);
+        progress.set((long) i << 20, 4L << 20);
       }
     }
     String written = err.toString(StandardCharsets.UTF_8);
@@ -49,9 +49,9 @@ class ProgressTest {
 
   @Test
   void silentMeansNothingAtAll() {
-    try (Progress progress = begin(Progress.Form.SILENT, 100)) {
+    try (Progress progress = begin(Progress.Form.SILENT)) {
       now = now.plusSeconds(100);
-      progress.add(50);
+      progress.set(50, 100);
     }
     assertThat(err.size()).isZero();
   }

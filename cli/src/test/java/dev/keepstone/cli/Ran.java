@@ -1,14 +1,15 @@
 package dev.keepstone.cli;
 
+import dev.keepstone.Host;
 import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.core.json.JsonReader;
+import dev.keepstone.store.tier.StoreClock;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Instant;
-import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
@@ -31,9 +32,10 @@ record Ran(int code, String out, String err) {
             false,
             80,
             Map.of("KEEPSTONE_AGENT_DIR", agent.toString(), "PATH", "/usr/bin:/bin"),
-            InstantSource.fixed(NOW),
-            new SplittableRandom(7),
-            Disk.local());
+            new Host(
+                Disk.local(),
+                StoreClock.of(() -> NOW, System::nanoTime, pause -> {}),
+                new SplittableRandom(7)));
     int code = Main.run(List.of(args), shell);
     return new Ran(
         code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));

@@ -1,0 +1,155 @@
+package dev.keepstone.cli;
+
+import dev.keepstone.Store;
+import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.core.json.Json;
+import dev.keepstone.store.reference.Reference;
+import dev.keepstone.store.reference.Which;
+import dev.keepstone.store.run.Damaged;
+import dev.keepstone.store.run.Run;
+import dev.keepstone.store.run.View;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Parameters;
+
+/// `keepstone ls`: runs and their checkpoints, newest first.
+@Command(
+    name = "ls",
+    header = "List the runs of a store and their checkpoints, newest first.%n",
+    footer = {"", "Examples:", "  keepstone ls ckpts", "  keepstone ls ckpts/gpt-small --json"})
+final class Ls implements Verb {
+  @Parameters(
+      paramLabel = "STORE[/RUN]",
+      arity = "0..1",
+      defaultValue = ".",
+      description = "A store, or one run of it (default: the store around this folder).")
+  String where = ".";
+
+  @Override
+  public Set<ExitCode> codes() {
+    return EnumSet.of(
+        ExitCode.DONE,
+        ExitCode.FAILED,
+        ExitCode.USAGE,
+        ExitCode.DENIED,
+        ExitCode.NOT_FOUND,
+        ExitCode.INTEGRITY,
+        ExitCode.REFUSED,
+        ExitCode.UNSUPPORTED);
+  }
+
+  @Override
+  public Answer run(Console console) {
+    Reference reference = Reference.parse(where, console.shell().host().disk());
+    if (!reference.which().equals(Which.LATEST)) {
+      throw new KeepstoneException.Refused(
+          "ls lists runs, and this names one checkpoint", where, "keepstone show " + where);
+    }
+    Store store = Store.open(console.shell().host(), reference.store());
+    List<String> names = reference.run().map(List::of).orElseGet(store::runs);
+    if (names.isEmpty()) {
+      console.say("no runs yet in " + store.path());
+    }
+    List<Json> runs = new ArrayList<>();
+    for (String name : names) {
+      Run run = store.run(Optional.of(name));
+      View view = run.lookDecided(console.shell().host().clock());
+      List<Listed> checkpoints = Listed.of(run, view);
+      if (!runs.isEmpty()) {
+        console.say("");
+      }
+      tell(name, view, checkpoints, console);
+      runs.add(json(name, view, checkpoints));
+    }
+    return Answer.of(Json.object().put("runs", Json.array(runs)).build());
+  }
+
+  private static Json.Obj json(String name, View view, List<Listed> checkpoints) {
+    return Json.object()
+        .put("run", name)
+        .put("undecided", view.undecided())
+        .put("checkpoints", Json.array(checkpoints.stream().map(Listed::json).toList()))
+        .put(
+            "damaged",
+            Json.array(
+                view.damaged().stream()
+                    .map(damaged ->
+                        Json.object()
+                            .put("file", damaged.name())
+                            .put("what", damaged.why().what())
+                            .build())
+                    .toList()))
+        .build();
+  }
+
+  private static void tell(String name, View view, List<Listed> checkpoints, Console console) {
+    Instant now = console.shell().clock().instant();
+    long complete = checkpoints.stream().filter(c -> c.state().equals("complete")).count();
+    long bytes = checkpoints.stream().mapToLong(Listed::bytes).sum();
+    StringBuilder head = new StringBuilder(name);
+    head.append("   ").append(Units.count(complete, "checkpoint"));
+    head.append(" · ").append(Units.size(bytes));
+    view.latest().ifPresent(latest -> head.append(" · latest ").append(latest));
+    checkpoints.stream()
+        .filter(listed -> view.latest().filter(listed.id()::equals).isPresent())
+        .findFirst()
+        .ifPresent(listed -> head.append(" (").append(ago(listed, now)).append(")"));
+    console.say(Table.cut(head.toString(), console.columns()));
+    if (view.undecided()) {
+      console.say(
+          "  start "
+              + view.starts().newest().orElseThrow()
+              + " has not chosen its parent yet: this is the line before it");
+    }
+    Table table =
+        new Table(
+            console.columns(),
+            "  ",
+            "id",
+            "step>",
+            "age>",
+            "size>",
+            "state",
+            "health",
+            "kept because");
+    for (Listed listed : checkpoints) {
+      Instant created = listed.created();
+      table.row(
+          listed.id().toString(),
+          Long.toString(listed.id().step()),
+          created == null ? "-" : Units.age(created, now),
+          Units.size(listed.bytes()),
+          listed.state(),
+          listed.health(),
+          String.join(", ", because(listed, now)));
+    }
+    table.lines().forEach(console::say);
+    for (Damaged damaged : view.damaged()) {
+      console.say("  damaged  " + damaged.name() + ": " + damaged.why().what());
+    }
+  }
+
+  private static String ago(Listed listed, Instant now) {
+    Instant created = listed.created();
+    String age = created == null ? "age unknown" : Units.age(created, now);
+    return age.equals("now") || created == null ? age : age + " ago";
+  }
+
+  private static List<String> because(Listed listed, Instant now) {
+    List<String> because = new ArrayList<>(listed.reasons());
+    Instant freed = listed.freed();
+    if (freed != null) {
+      because.add(
+          freed.isAfter(now)
+              ? "freed in " + Units.duration(Duration.between(now, freed))
+              : "freed when its deleter looks");
+    }
+    return because;
+  }
+}
