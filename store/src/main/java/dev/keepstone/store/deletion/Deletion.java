@@ -49,6 +49,7 @@ public final class Deletion {
   private final String nonce;
   private final KeepRules rules;
   private final Duration grace;
+  private final Duration holdGrace;
 
   private final Watch<TombName> tombs = new Watch<>();
   private final Watch<HoldName> holds = new Watch<>();
@@ -64,7 +65,13 @@ public final class Deletion {
     this.rules = rules;
     // A need or tomb younger than the staleness may be overlooked by either side.
     Duration least = run.tier().staleness().multipliedBy(2).plusSeconds(1);
-    this.grace = run.tier().staleness().isZero() || grace.compareTo(least) > 0 ? grace : least;
+    this.grace = run.tier().staleness().isZero() ? grace : longer(grace, least);
+    // Readers renew for the automatic grace, whatever a shorter one was asked for by hand.
+    this.holdGrace = longer(this.grace, AUTOMATIC_GRACE);
+  }
+
+  private static Duration longer(Duration one, Duration other) {
+    return one.compareTo(other) > 0 ? one : other;
   }
 
   /// One round: announces what the rules do not keep and what was abandoned, concludes the tombs
@@ -77,14 +84,22 @@ public final class Deletion {
     View view = run.look();
     OptionalInt newest = view.starts().newest();
     undecided.see(view.undecided() ? Set.of(newest.orElse(0)) : Set.of(), clock.nanos());
+    holds.see(run.holds(), clock.nanos());
+    List<TombName> open = view.tombs().open();
+    tombs.see(Set.copyOf(open), clock.nanos());
     if (!view.undecided() && view.starts().damaged().isEmpty()) {
       announce(view, draining, events);
     }
-    List<TombName> open = view.tombs().open();
-    tombs.see(Set.copyOf(open), clock.nanos());
-    holds.see(open.isEmpty() ? Set.of() : run.holds(), clock.nanos());
     for (TombName tomb : open) {
-      attempting(tomb.id(), events, () -> conclude(tomb, events));
+      attempting(
+          tomb.id(),
+          events,
+          () -> {
+            Duration announced = run.tomb(tomb).map(Tomb::grace).orElse(Duration.ZERO);
+            if (tombs.reached(tomb, longer(announced, grace), clock.nanos())) {
+              conclude(tomb, events);
+            }
+          });
     }
     for (CheckpointId id : run.leftovers()) {
       attempting(id, events, () -> purge(id, events));
@@ -124,7 +139,8 @@ public final class Deletion {
     }
   }
 
-  private void announce(TombsSeen seen, CheckpointId id, String why, List<DeletionEvent> events) {
+  /// Puts a tomb where none is open.
+  void announce(TombsSeen seen, CheckpointId id, String why, List<DeletionEvent> events) {
     if (seen.open(id).isPresent()) {
       return;
     }
@@ -136,17 +152,14 @@ public final class Deletion {
         () -> {
           // Lost: another deleter announced the same.
           if (run.tier().put(run.names().tomb(id, k), tomb.encode()) instanceof Put.Committed) {
+            tombs.restart(new TombName(id, k), clock.nanos());
             events.add(new Announced(id, why));
           }
         });
   }
 
-  private void conclude(TombName tomb, List<DeletionEvent> events) {
-    Duration announced = run.tomb(tomb).map(Tomb::grace).orElse(Duration.ZERO);
-    Duration wait = announced.compareTo(grace) > 0 ? announced : grace;
-    if (!tombs.reached(tomb, wait, clock.nanos())) {
-      return;
-    }
+  /// Ends a tomb whose grace is over: looks for needs, in the order that misses none.
+  void conclude(TombName tomb, List<DeletionEvent> events) {
     Map<CheckpointId, String> held = held();
     Run.LookToDelete look = run.lookToDelete(tomb.id());
     View view = look.view();
@@ -217,7 +230,7 @@ public final class Deletion {
   private Map<CheckpointId, String> held() {
     Map<CheckpointId, String> held = new HashMap<>();
     for (HoldName hold : run.holds()) {
-      if (!holds.reached(hold, grace, clock.nanos())) {
+      if (!holds.reached(hold, holdGrace, clock.nanos())) {
         held.put(hold.id(), "reader " + hold.nonce() + " holds it");
       }
     }

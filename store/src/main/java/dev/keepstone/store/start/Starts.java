@@ -132,8 +132,6 @@ public final class Starts {
     while (true) {
       Optional<Decision> decision = run.decision(start.number());
       if (decision.isEmpty()) {
-        settle(start);
-        skipped.clear();
         chosen = Optional.of(choose(start, skipped));
         put(start, chosen.get());
         continue;
@@ -153,13 +151,34 @@ public final class Starts {
     }
   }
 
-  /// Before a start chooses: listings are given the time to show what was put before, and attempts
-  /// of the start before are finished where all their parts lie there, and waited for where some
-  /// do.
-  private void settle(Start start) {
+  /// A look for a start that is about to choose. Listings are given the time to show what was put
+  /// before; attempts of the start before are finished where all their parts lie there, and waited
+  /// for where some do.
+  private View settled(Start start) {
     if (!run.tier().staleness().isZero()) {
       clock.pause(run.tier().staleness());
     }
+    long begin = clock.nanos();
+    while (true) {
+      View view = run.lookToStart();
+      List<CheckpointId> begun = begun(view, start);
+      if (begun.isEmpty() || clock.nanos() - begin >= ATTEMPT_WAIT.toNanos()) {
+        return view;
+      }
+      boolean missing = false;
+      for (CheckpointId id : begun) {
+        missing |= new Commit(run).publish(id) instanceof Published.Incomplete;
+      }
+      if (!missing) {
+        return run.lookToStart();
+      }
+      clock.pause(ATTEMPT_POLL);
+    }
+  }
+
+  /// Attempts that may become the newest checkpoint on the line before this start, where that is
+  /// what it wants.
+  private List<CheckpointId> begun(View view, Start start) {
     boolean newest =
         switch (start.wanted()) {
           case Wanted.Latest latest -> true;
@@ -168,27 +187,16 @@ public final class Starts {
           case Wanted.Of of -> false;
         };
     if (!newest) {
-      return;
+      return List.of();
     }
-    Commit commit = new Commit(run);
-    long begin = clock.nanos();
-    while (pending(start, commit) && clock.nanos() - begin < ATTEMPT_WAIT.toNanos()) {
-      clock.pause(ATTEMPT_POLL);
-    }
-  }
-
-  private boolean pending(Start start, Commit commit) {
-    View view = run.lookToStart();
     Line before = before(view, start);
     List<CheckpointId> visible = view.visibleOn(before);
-    boolean pending = false;
-    for (Attempt attempt : run.attempts(view)) {
-      boolean newer = visible.isEmpty() || attempt.id().compareTo(visible.getLast()) > 0;
-      if (newer && before.has(attempt.id()) && !attempt.parts().isEmpty()) {
-        pending |= commit.publish(attempt.id()) instanceof Published.Incomplete;
-      }
-    }
-    return pending;
+    return run.attempts(view).stream()
+        .filter(attempt -> !attempt.parts().isEmpty() && attempt.refusal().isEmpty())
+        .map(Attempt::id)
+        .filter(before::has)
+        .filter(id -> visible.isEmpty() || id.compareTo(visible.getLast()) > 0)
+        .toList();
   }
 
   private static Line before(View view, Start start) {
@@ -196,24 +204,26 @@ public final class Starts {
   }
 
   private Parent choose(Start start, List<Skipped> skipped) {
+    skipped.clear();
+    View view = settled(start);
     return switch (start.wanted()) {
       case Wanted.Fresh() -> new Parent.Fresh();
       case Wanted.Of(CheckpointId id) ->
-          run.lookToStart().standing().contains(id) && Secure.secure(run, id)
+          view.standing().contains(id) && Secure.secure(run, id)
               ? new Parent.Of(id)
               : new Parent.Void();
       case Wanted.Latest() -> {
-        Optional<Parent> found = newest(start, skipped);
+        Optional<Parent> found = newest(view, start, skipped);
         yield found.orElseGet(skipped.isEmpty() ? Parent.Fresh::new : Parent.Void::new);
       }
-      case Wanted.Must() -> newest(start, skipped).orElseGet(Parent.Void::new);
+      case Wanted.Must() -> newest(view, start, skipped).orElseGet(Parent.Void::new);
     };
   }
 
   /// The newest checkpoint on the line before this start that passes the check and can be secured.
-  private Optional<Parent> newest(Start start, List<Skipped> skipped) {
+  private Optional<Parent> newest(View settled, Start start, List<Skipped> skipped) {
+    View view = settled;
     while (true) {
-      View view = run.lookToStart();
       requireLine(view, start);
       skipped.clear();
       skipped.addAll(damagedManifests(view, before(view, start)));
@@ -235,6 +245,7 @@ public final class Starts {
       // Purged since the look, so there is a newer one that the look did not see: to go on to an
       // older
       // one, or to none, would lose it.
+      view = run.lookToStart();
     }
   }
 
