@@ -22,7 +22,8 @@ public final class Checkpoints {
   /// Opens what a reference (`STORE/RUN@WHICH`) or a path names. What lies in no store is told by
   /// its content: a safetensors file, an index, or a folder of them.
   ///
-  /// Of a checkpoint of a store, every byte read is checked.
+  /// A checkpoint of a store is held against deletion from the first byte read to the close, and
+  /// every byte read is checked.
   ///
   /// @throws KeepstoneException.NotFound where nothing is there
   /// @throws KeepstoneException.Unsupported where it is of no known format
@@ -32,7 +33,7 @@ public final class Checkpoints {
     try {
       if (stored.isPresent()) {
         Run run = Store.open(host, stored.get().store()).run(stored.get().run());
-        return StoredView.open(run, run.lookDecided(host.clock()).find(stored.get().which()));
+        return StoredView.open(host, run, run.lookDecided(host.clock()).find(stored.get().which()));
       }
       Optional<SafetensorsView> view = SafetensorsView.open(host.disk(), Path.of(reference));
       if (view.isPresent()) {

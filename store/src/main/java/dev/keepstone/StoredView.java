@@ -5,10 +5,12 @@ import dev.keepstone.core.bytes.Granules;
 import dev.keepstone.core.bytes.OpenFile;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonWriter;
 import dev.keepstone.core.tensor.Tensor;
 import dev.keepstone.core.view.CheckpointView;
 import dev.keepstone.core.view.StoredPiece;
 import dev.keepstone.core.view.StoredTensor;
+import dev.keepstone.store.hold.ReaderHold;
 import dev.keepstone.store.part.FileReceipt;
 import dev.keepstone.store.part.Part;
 import dev.keepstone.store.part.PieceReceipt;
@@ -31,8 +33,10 @@ import org.jspecify.annotations.Nullable;
 
 /// A checkpoint of a store, by the receipts of its parts.
 ///
-/// Tensor bytes are checked granule by granule as they are read.
+/// Tensor bytes are checked granule by granule as they are read. From the first byte read the
+/// checkpoint is held against deletion, where the store lets this process write.
 final class StoredView implements CheckpointView {
+  private final Host host;
   private final Run run;
   private final CheckpointId id;
   private final List<Part> parts;
@@ -45,8 +49,12 @@ final class StoredView implements CheckpointView {
   private final Map<String, OpenFile> open = new HashMap<>();
   private final Arena arena = Arena.ofShared();
   private @Nullable MemorySegment scratch;
+  private @Nullable ReaderHold hold;
+  private boolean mayHold = true;
+  private long heldAt;
 
-  private StoredView(Run run, CheckpointId id, List<Part> parts) {
+  private StoredView(Host host, Run run, CheckpointId id, List<Part> parts) {
+    this.host = host;
     this.run = run;
     this.id = id;
     this.parts = parts;
@@ -78,8 +86,8 @@ final class StoredView implements CheckpointView {
 
   /// @throws KeepstoneException.NotFound where there is no such checkpoint
   /// @throws KeepstoneException.Integrity where manifest and parts are not what they should be
-  static StoredView open(Run run, CheckpointId id) {
-    return new StoredView(run, id, run.parts(run.manifest(id)));
+  static StoredView open(Host host, Run run, CheckpointId id) {
+    return new StoredView(host, run, id, run.parts(run.manifest(id)));
   }
 
   @Override
@@ -143,6 +151,7 @@ final class StoredView implements CheckpointView {
     if (receipt == null) {
       throw new IllegalArgumentException("no piece of this checkpoint: " + piece);
     }
+    stay();
     OpenFile file = shard(piece.file());
     long end = offset + into.byteSize();
     for (long at = offset; at < end; ) {
@@ -195,7 +204,7 @@ final class StoredView implements CheckpointView {
         "%s, tensor %s"
             .formatted(
                 run.tier().describe(run.names().file(id, piece.file())),
-                Json.of(receipt.piece().tensor().name())));
+                JsonWriter.compact(Json.of(receipt.piece().tensor().name()))));
   }
 
   private static KeepstoneException.Integrity damaged(String what, String on) {
@@ -229,6 +238,23 @@ final class StoredView implements CheckpointView {
     return bytes;
   }
 
+  /// Holds the checkpoint, or says again that it is needed. A store that cannot be written to has
+  /// no hold, and nobody on this machine who could delete.
+  private void stay() {
+    long now = host.clock().nanos();
+    try {
+      if (hold == null && mayHold) {
+        hold = ReaderHold.take(run, id, host.nonce());
+        heldAt = now;
+      } else if (hold != null && now - heldAt >= ReaderHold.RENEW_EVERY.toNanos()) {
+        hold.renew();
+        heldAt = now;
+      }
+    } catch (KeepstoneException.Denied e) {
+      mayHold = false;
+    }
+  }
+
   @Override
   public void close() throws IOException {
     IOException failure = null;
@@ -242,6 +268,10 @@ final class StoredView implements CheckpointView {
     open.clear();
     if (arena.scope().isAlive()) {
       arena.close();
+    }
+    if (hold != null) {
+      hold.close();
+      hold = null;
     }
     if (failure != null) {
       throw failure;

@@ -13,6 +13,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -68,5 +69,11 @@ final class ForeignFile {
       content.put(tensor.tensor().name(), bytes);
     }
     return content;
+  }
+
+  /// Whether two checkpoints hold the same tensors with the same bytes.
+  static boolean same(Map<String, byte[]> a, Map<String, byte[]> b) {
+    return a.keySet().equals(b.keySet())
+        && a.entrySet().stream().allMatch(e -> Arrays.equals(e.getValue(), b.get(e.getKey())));
   }
 }

@@ -81,7 +81,7 @@ public record ConvertPlan(
     Set<String> taken = new HashSet<>(wish.selection().taken(names));
     List<StoredTensor> copies =
         source.stream().filter(tensor -> taken.contains(tensor.tensor().name())).toList();
-    copies.forEach(ConvertPlan::requireWhole);
+    copies.forEach(TensorCopy::requireWhole);
     List<String> unused = names.stream().filter(name -> !taken.contains(name)).toList();
     List<List<StoredTensor>> shards = cut(copies, wish.maxShardBytes());
     if (!wish.folder() && shards.size() > 1) {
@@ -145,16 +145,5 @@ public record ConvertPlan(
 
   private static long bytes(List<StoredTensor> tensors) {
     return tensors.stream().map(StoredTensor::tensor).mapToLong(Tensor::byteLength).sum();
-  }
-
-  private static void requireWhole(StoredTensor tensor) {
-    if (tensor.pieces().size() != 1
-        || !tensor.pieces().getFirst().slice().covers(tensor.tensor().shape())) {
-      throw new KeepstoneException.Refused(
-          "the tensor lies in %d pieces, and only whole ones can be copied"
-              .formatted(tensor.pieces().size()),
-          tensor.tensor().name(),
-          "take a checkpoint that one rank wrote");
-    }
   }
 }

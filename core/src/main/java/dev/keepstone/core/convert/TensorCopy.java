@@ -1,6 +1,7 @@
 package dev.keepstone.core.convert;
 
 import dev.keepstone.core.bytes.OpenFile;
+import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.view.CheckpointView;
 import dev.keepstone.core.view.StoredPiece;
 import dev.keepstone.core.view.StoredTensor;
@@ -36,6 +37,17 @@ public final class TensorCopy implements AutoCloseable {
   public interface Sink {
     /// @param bytes valid during the call
     void accept(MemorySegment bytes) throws IOException;
+  }
+
+  /// @throws KeepstoneException.Refused where a tensor lies in several pieces
+  public static void requireWhole(StoredTensor tensor) {
+    if (!tensor.isWhole()) {
+      throw new KeepstoneException.Refused(
+          "the tensor lies in %d pieces, and only whole ones can be copied"
+              .formatted(tensor.pieces().size()),
+          tensor.tensor().name(),
+          "take a checkpoint that one rank wrote");
+    }
   }
 
   /// Reads all bytes of a tensor that lies in one piece.

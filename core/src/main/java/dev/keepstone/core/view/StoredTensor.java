@@ -12,4 +12,9 @@ public record StoredTensor(String component, Tensor tensor, List<StoredPiece> pi
   public StoredTensor {
     pieces = List.copyOf(pieces);
   }
+
+  /// Whether all of it lies in one piece.
+  public boolean isWhole() {
+    return pieces.size() == 1 && pieces.getFirst().slice().covers(tensor.shape());
+  }
 }
