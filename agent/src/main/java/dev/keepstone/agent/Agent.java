@@ -20,7 +20,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Instant;
+import java.util.HexFormat;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -259,8 +261,21 @@ final class Agent implements AutoCloseable {
     run.pace().limit(bytesPerSecond);
   }
 
-  Restore restore(Trainer trainer, LiveRun run, CheckpointId id) throws InterruptedException {
-    return Restore.open(trainer, run, id, roster, events);
+  /// Begins a restore, from memory where that can be.
+  ///
+  /// @throws KeepstoneException.NotFound where the run has no such checkpoint
+  Restore restore(Trainer trainer, LiveRun run, CheckpointId id) {
+    if (!run.open().look().standing().contains(id)) {
+      throw new KeepstoneException.NotFound(
+          "there is no checkpoint " + id, run.key().toString(), "keepstone ls " + run.key());
+    }
+    Optional<Roster.Pin> pin = roster.pin(run.key(), id);
+    if (pin.isPresent()) {
+      return MemoryRestore.open(pin.get(), run, id, roster, events);
+    }
+    String nonce = HexFormat.of().toHexDigits(node.random().nextInt());
+    int rank = trainer.member().rank();
+    return StoreRestore.open(run, id, directory.window(trainer.client), nonce, rank, events);
   }
 
   Answer.Status status() {

@@ -1,113 +1,20 @@
 package dev.keepstone.agent;
 
-import dev.keepstone.agent.drain.StateArea;
-import dev.keepstone.agent.events.EventLog;
-import dev.keepstone.core.failure.KeepstoneException;
-import dev.keepstone.segment.file.SealRecord;
-import dev.keepstone.segment.layout.Layout;
-import dev.keepstone.segment.layout.PiecePlace;
-import dev.keepstone.segment.layout.RegisteredPiece;
 import dev.keepstone.segment.wire.Answer;
-import dev.keepstone.store.reference.CheckpointId;
-import java.util.List;
-import java.util.Optional;
 
 /// One restore of one connection: from the sealed generation in memory where it lies on this node,
 /// else from the store through a window (docs/spec/wire.md "open", "next", "done").
-sealed interface Restore extends AutoCloseable {
+sealed interface Restore extends AutoCloseable permits MemoryRestore, StoreRestore {
   /// What the client needs to place bytes.
   Answer.Open opened();
 
   /// The next chunks.
-  Answer.Next next() throws InterruptedException;
+  ///
+  /// @throws dev.keepstone.core.failure.KeepstoneException.Integrity where bytes are not what they
+  ///   were
+  Answer.Next next();
 
   /// Ends it: nothing is pinned, held or mapped any more. May be called twice.
   @Override
   void close();
-
-  /// Begins a restore.
-  ///
-  /// @throws KeepstoneException.NotFound where the run has no such checkpoint
-  static Restore open(
-      Trainer trainer, LiveRun live, CheckpointId id, Roster roster, EventLog events) {
-    if (!live.open().look().standing().contains(id)) {
-      throw new KeepstoneException.NotFound(
-          "there is no checkpoint " + id, live.key().toString(), "keepstone ls " + live.key());
-    }
-    Optional<Roster.Pin> pin = roster.pin(live.key(), id);
-    if (pin.isPresent()) {
-      return FromMemory.open(pin.get(), live, id, roster, events);
-    }
-    throw new KeepstoneException.Unsupported(
-        "restore from the store", live.key() + "@" + id, "not here yet");
-  }
-
-  /// The slot itself: the client maps the segment and copies.
-  final class FromMemory implements Restore {
-    private final Roster roster;
-    private final Roster.Pin pin;
-    private final Answer.Open opened;
-    private boolean closed;
-
-    private FromMemory(Roster roster, Roster.Pin pin, Answer.Open opened) {
-      this.roster = roster;
-      this.pin = pin;
-      this.opened = opened;
-    }
-
-    private static FromMemory open(
-        Roster.Pin pin, LiveRun live, CheckpointId id, Roster roster, EventLog events) {
-      try {
-        Layout layout = pin.segment().file.layout();
-        SealRecord seal = pin.segment().file.seal(pin.slot()).orElseThrow();
-        StateArea area = StateArea.read(pin.segment().file, seal);
-        Answer.Open opened =
-            new Answer.Open(
-                id.toString(),
-                id.step(),
-                layout.owner().world(),
-                area.metrics(),
-                pieces(layout),
-                area.tree(),
-                new Answer.Source.Memory(
-                    pin.segment().path().toString(), pin.segment().file.head().slotAt(pin.slot())));
-        events.add(
-            "restored",
-            live.fields(id).put("from", "memory").put("bytes", layout.byteLength()).build());
-        return new FromMemory(roster, pin, opened);
-      } catch (RuntimeException e) {
-        roster.unpin(pin);
-        throw e;
-      }
-    }
-
-    private static List<Answer.OpenedPiece> pieces(Layout layout) {
-      return layout.pieces().stream()
-          .map(place -> new Answer.OpenedPiece(piece(layout, place), place.at()))
-          .toList();
-    }
-
-    private static RegisteredPiece piece(Layout layout, PiecePlace place) {
-      return new RegisteredPiece(layout.shards().get(place.shard()).component(), place.piece());
-    }
-
-    @Override
-    public Answer.Open opened() {
-      return opened;
-    }
-
-    @Override
-    public Answer.Next next() {
-      throw new KeepstoneException.Refused(
-          "this restore is from memory", opened.id(), "copy from the segment instead");
-    }
-
-    @Override
-    public void close() {
-      if (!closed) {
-        closed = true;
-        roster.unpin(pin);
-      }
-    }
-  }
 }

@@ -111,7 +111,7 @@ final class Verbs implements Talk {
     }
   }
 
-  private Answer.Open open(String id) throws InterruptedException {
+  private Answer.Open open(String id) {
     endRestore();
     Restore begun = agent.restore(greeted(), run(), checkpoint(id));
     restore = begun;

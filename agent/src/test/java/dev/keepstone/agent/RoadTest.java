@@ -11,7 +11,9 @@ import dev.keepstone.segment.layout.RegisteredPiece;
 import dev.keepstone.segment.wire.Answer;
 import dev.keepstone.segment.wire.Ended;
 import dev.keepstone.segment.wire.Request;
+import dev.keepstone.store.part.Part;
 import dev.keepstone.store.reference.CheckpointId;
+import dev.keepstone.store.run.Run;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -283,6 +285,81 @@ final class RoadTest {
         .containsExactly(new CheckpointId(1, 4), new CheckpointId(1, 5));
     assertThat(store.resolve("run/checkpoints/1-1")).doesNotExist();
     Stores.requireWhole(store, "1-5");
+  }
+
+  @Test
+  void aCheckpointThatIsNotInMemoryComesFromTheStoreChecked() throws Exception {
+    node.start();
+    try (RawTrainer trainer = node.trainer(CLIENT)) {
+      trainer.start(store, "t1", 3);
+      trainer.register(LAYOUT, null);
+      for (long step = 1; step <= 3; step++) {
+        trainer.save(step);
+      }
+      trainer.ask(new Request.Wait(null, 60_000));
+      Answer.Open open = trainer.ask(new Request.Open("1-1"));
+      requireFromStore(trainer, open, 1);
+      trainer.ask(new Request.Done());
+      assertThat(store.resolve("run/holds")).isEmptyDirectory();
+      assertThat(node.directory.window(CLIENT)).doesNotExist();
+    }
+  }
+
+  @Test
+  void aFlippedByteIsNamedWhereItIsRestored() throws Exception {
+    node.start();
+    try (RawTrainer trainer = node.trainer(CLIENT)) {
+      trainer.start(store, "t1", 3);
+      trainer.register(LAYOUT, null);
+      for (long step = 1; step <= 3; step++) {
+        trainer.save(step);
+      }
+      trainer.ask(new Request.Wait(null, 60_000));
+      flip(Stores.run(store), new CheckpointId(1, 1), 500_000);
+      trainer.ask(new Request.Open("1-1"));
+      assertThatThrownBy(
+              () -> {
+                while (!trainer.ask(new Request.Next()).end()) {
+                  // Until the chunk that holds the byte.
+                }
+              })
+          .isInstanceOf(KeepstoneException.Integrity.class)
+          .hasMessageContaining("in tensor a");
+      trainer.ask(new Request.Done());
+      trainer.save(4);
+      assertThat(trainer.await("1-4")).isInstanceOf(Ended.Committed.class);
+    }
+  }
+
+  private void flip(Run run, CheckpointId id, int at) throws IOException {
+    Part part = run.parts(run.manifest(id)).getFirst();
+    Path file = store.resolve("run/checkpoints/" + id + "/" + part.shards().getFirst().file());
+    byte[] bytes = Files.readAllBytes(file);
+    bytes[at] ^= 1;
+    Files.write(file, bytes);
+  }
+
+  private static void requireFromStore(RawTrainer trainer, Answer.Open open, long step)
+      throws IOException {
+    Answer.Source.Store from = (Answer.Source.Store) open.from();
+    byte[] stream = new byte[(int) from.total()];
+    while (true) {
+      Answer.Next next = trainer.ask(new Request.Next());
+      byte[] window = Files.readAllBytes(Path.of(from.window().file()));
+      for (Answer.Chunk chunk : next.chunks()) {
+        System.arraycopy(
+            window, (int) chunk.in(), stream, (int) chunk.at(), (int) chunk.byteLength());
+      }
+      if (next.end()) {
+        break;
+      }
+    }
+    for (int i = 0; i < open.pieces().size(); i++) {
+      int at = (int) open.pieces().get(i).at();
+      MemorySegment found =
+          MemorySegment.ofArray(Arrays.copyOfRange(stream, at, (int) (at + BYTES)));
+      assertThat(found.mismatch(RawTrainer.expected(i, BYTES, step))).isEqualTo(-1);
+    }
   }
 
   private static void requireFromMemory(Answer.Open open, long step) throws IOException {
