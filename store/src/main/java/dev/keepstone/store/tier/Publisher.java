@@ -19,6 +19,7 @@ final class Publisher {
   /// How long an unanswered put is tried again.
   static final Duration PATIENCE = Duration.ofSeconds(30);
 
+  private static final int MOST_TAKEN = 1000;
   private static final Duration FIRST_PAUSE = Duration.ofMillis(20);
   private static final Duration LONGEST_PAUSE = Duration.ofSeconds(2);
 
@@ -79,13 +80,10 @@ final class Publisher {
   private record Attempt(boolean linked, boolean definite, @Nullable IOException error) {}
 
   private Attempt attempt(Path target, byte[] bytes) {
-    Path temporary =
-        target.resolveSibling(
-            target.getFileName() + "." + nonce + "." + temporaries.incrementAndGet() + ".tmp");
+    Path temporary;
     try {
-      write(temporary, bytes);
+      temporary = writeTemporary(target, bytes);
     } catch (IOException e) {
-      discard(temporary);
       return new Attempt(false, true, e);
     }
     try {
@@ -106,6 +104,26 @@ final class Publisher {
     return kind instanceof KeepstoneException.NoSpace
         || kind instanceof KeepstoneException.Denied
         || kind instanceof KeepstoneException.NotFound;
+  }
+
+  private Path writeTemporary(Path target, byte[] bytes) throws IOException {
+    for (int taken = 0; ; taken++) {
+      Path temporary =
+          target.resolveSibling(
+              target.getFileName() + "." + nonce + "." + temporaries.incrementAndGet() + ".tmp");
+      try {
+        write(temporary, bytes);
+        return temporary;
+      } catch (FileAlreadyExistsException e) {
+        // Left by a process of the same nonce that died.
+        if (taken == MOST_TAKEN) {
+          throw e;
+        }
+      } catch (IOException e) {
+        discard(temporary);
+        throw e;
+      }
+    }
   }
 
   private void write(Path temporary, byte[] bytes) throws IOException {
