@@ -9,7 +9,9 @@ import dev.keepstone.store.reference.Which;
 import dev.keepstone.store.run.Run;
 import dev.keepstone.store.start.Started;
 import dev.keepstone.store.start.Starts;
+import dev.keepstone.store.verify.Verify;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -48,7 +50,7 @@ final class Starting {
     Run run = live.open();
     drainTheDead(live);
     boolean hasCheckpoints = !run.look().visible().isEmpty();
-    Starts starts = new Starts(run, node.clock(), Starts.Check.none());
+    Starts starts = new Starts(run, node.clock(), id -> defect(run, id));
     Start joined = starts.join(request.token(), request.world(), wanted(run, request.wanted()));
     Started started = starts.decide(joined);
     synchronized (roster) {
@@ -73,6 +75,14 @@ final class Starting {
     } finally {
       live.pace().lower();
     }
+  }
+
+  /// What a look at names and sizes finds wrong. The bytes are checked while they are restored.
+  private static Optional<String> defect(Run run, CheckpointId id) {
+    return Verify.quick(run, id).problems().stream()
+        .findFirst()
+        .map(problem ->
+            problem.file() + ": expected " + problem.expected() + ", found " + problem.found());
   }
 
   /// A word of the protocol, or any choice of a reference, which becomes the id it means now.
