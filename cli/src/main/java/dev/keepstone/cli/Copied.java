@@ -11,7 +11,8 @@ final class Copied {
   private Copied() {}
 
   /// @param began in nanoseconds of the host's clock
-  static Answer answer(ConvertReport report, String target, long began, Console console) {
+  static Json.Builder tell(ConvertReport report, String target, long began, Console console) {
+    Json.Builder fields = Json.object();
     double seconds = (console.shell().host().clock().nanos() - began) / NANOS;
     console.say(
         "wrote "
@@ -25,7 +26,6 @@ final class Copied {
     if (!report.unused().isEmpty()) {
       console.note(Units.count(report.unused().size(), "tensor") + " of the source left out");
     }
-    Json.Builder fields = Json.object();
     report
         .toJson()
         .fields()
@@ -35,6 +35,6 @@ final class Copied {
             fields.put("seconds", seconds);
           }
         });
-    return Answer.of(fields.build());
+    return fields;
   }
 }

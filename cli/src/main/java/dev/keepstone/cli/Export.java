@@ -80,7 +80,7 @@ final class Export implements Verb {
                   Optional.ofNullable(component), new Selection(include, exclude), maxShardBytes),
               progress::set);
       progress.close();
-      return Copied.answer(report, target.toString(), began, console);
+      return Answer.of(Copied.tell(report, target.toString(), began, console).build());
     }
   }
 }

@@ -21,7 +21,16 @@ import picocli.CommandLine.ScopeType;
       "  keepstone ls ckpts",
       "  keepstone verify ckpts/gpt@latest --deep"
     },
-    subcommands = {Init.class, Ls.class, Show.class, Inspect.class, Export.class, Agent.class})
+    subcommands = {
+      Init.class,
+      Ls.class,
+      Show.class,
+      Inspect.class,
+      Verify.class,
+      Import.class,
+      Export.class,
+      Agent.class
+    })
 final class Keepstone {
   @Option(
       names = {"-h", "--help"},

@@ -1,0 +1,67 @@
+package dev.keepstone.cli;
+
+import java.util.EnumSet;
+import java.util.OptionalLong;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/// `keepstone import`: a foreign checkpoint becomes the first one of a new run.
+@Command(
+    name = "import",
+    header = "Copy any checkpoint into a new run of a store.%n",
+    footer = {
+      "",
+      "Examples:",
+      "  keepstone import model.safetensors ckpts/gpt-small",
+      "  keepstone import exported/ ckpts/gpt-small --step 48000"
+    })
+final class Import implements Verb {
+  @Parameters(index = "0", paramLabel = "SRC", description = "A path, or STORE/RUN@WHICH.")
+  String source = "";
+
+  @Parameters(index = "1", paramLabel = "STORE/RUN", description = "The run, which is new.")
+  String target = "";
+
+  @Option(
+      names = "--step",
+      paramLabel = "N",
+      description = "Its step (default: what the source says, else 0).")
+  @Nullable Long step;
+
+  @Override
+  public Set<ExitCode> codes() {
+    return EnumSet.of(
+        ExitCode.DONE,
+        ExitCode.FAILED,
+        ExitCode.USAGE,
+        ExitCode.DENIED,
+        ExitCode.NOT_FOUND,
+        ExitCode.INTEGRITY,
+        ExitCode.REFUSED,
+        ExitCode.NO_SPACE,
+        ExitCode.UNSUPPORTED,
+        ExitCode.FENCED,
+        ExitCode.UNKNOWN,
+        ExitCode.INTERRUPTED);
+  }
+
+  @Override
+  public Answer run(Console console) {
+    long began = console.shell().host().clock().nanos();
+    dev.keepstone.Import.Options options =
+        new dev.keepstone.Import.Options(
+            step == null ? OptionalLong.empty() : OptionalLong.of(step));
+    try (Progress progress = console.progress("importing")) {
+      var made =
+          dev.keepstone.Import.run(console.shell().host(), source, target, options, progress::set);
+      progress.close();
+      String name = target + "@" + made.id();
+      var fields = Copied.tell(made.report(), name, began, console);
+      String run = target.substring(target.lastIndexOf('/') + 1);
+      return Answer.of(fields.put("run", run).put("id", made.id().toString()).build());
+    }
+  }
+}
