@@ -20,6 +20,7 @@ import dev.keepstone.store.part.ShardReceipt;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.run.Run;
 import dev.keepstone.store.run.View;
+import dev.keepstone.store.verify.Verify;
 import dev.keepstone.testkit.FaultyDisk;
 import dev.keepstone.testkit.FaultyDisk.Fault;
 import dev.keepstone.testkit.MemoryDisk;
@@ -75,6 +76,7 @@ class ImportTest {
     View view = run(disk, "/home/ckpts").look();
     assertThat(view.visible()).containsExactly(new CheckpointId(1, 500));
     assertThat(view.damaged()).isEmpty();
+    assertThat(Verify.deep(run(disk, "/home/ckpts"), report.id(), _ -> {}).problems()).isEmpty();
     assertThat(read(disk, TARGET)).containsExactlyInAnyOrderEntriesOf(content);
     assertThat(read(disk, TARGET + "@500")).hasSameSizeAs(content);
     assertThat(report.report().operations()).hasSize(content.size());
