@@ -2,6 +2,7 @@ package dev.keepstone.client;
 
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonException;
 import dev.keepstone.segment.place.AgentDirectory;
 import dev.keepstone.segment.wire.Answer;
 import dev.keepstone.segment.wire.FrameChannel;
@@ -76,7 +77,14 @@ final class AgentLink implements AutoCloseable {
         reading.unlock();
       }
     }
-    return request.readAnswer(answer.resultNow());
+    try {
+      return request.readAnswer(answer.resultNow());
+    } catch (JsonException | IllegalArgumentException e) {
+      throw new KeepstoneException.Unsupported(
+          "the answer is not understood: " + e.getMessage(),
+          "request \"" + request.verb() + "\"",
+          "use a client and an agent of one version");
+    }
   }
 
   /// Sends a request whose answer is read later, by who asks next.

@@ -313,8 +313,13 @@ public final class Client implements AutoCloseable {
                 }
               });
     } catch (IOException e) {
-      // The new agent learns from the greeting that this generation is sealed.
-      reconnect(used, e);
+      try {
+        // The new agent learns from the greeting that this generation is sealed.
+        reconnect(used, e);
+      } catch (KeepstoneException.AgentUnavailable unreachable) {
+        // The generation stands all the same, for whichever agent comes next. The next call that
+        // needs one says that there is none.
+      }
     }
   }
 

@@ -118,6 +118,7 @@ public final class Restore implements AutoCloseable {
             .filter(piece -> piece.end() > piece.at())
             .sorted(Comparator.comparingLong(Answer.OpenedPiece::at))
             .toArray(Answer.OpenedPiece[]::new);
+    long[] ends = Arrays.stream(inStream).mapToLong(Answer.OpenedPiece::end).toArray();
     String file = store.window().file();
     try (SharedFile window = SharedFile.openReadOnly(Path.of(file))) {
       window.populate(0, window.bytes().byteSize());
@@ -127,7 +128,7 @@ public final class Restore implements AutoCloseable {
         Answer.Next next = ask(new Request.Next());
         for (Answer.Chunk chunk : next.chunks()) {
           MemorySegment bytes = slice(window.bytes(), chunk.in(), chunk.byteLength(), file);
-          handOver(inStream, chunk.at(), bytes, sink);
+          handOver(inStream, firstAfter(ends, chunk.at()), chunk.at(), bytes, sink);
           taken += chunk.byteLength();
         }
         end = next.end();
@@ -147,21 +148,20 @@ public final class Restore implements AutoCloseable {
     }
   }
 
-  /// Cuts stream bytes at the borders of pieces.
+  /// Cuts stream bytes at the borders of pieces, beginning with the first piece that they touch.
   private static void handOver(
-      Answer.OpenedPiece[] pieces, long at, MemorySegment bytes, Sink sink) {
+      Answer.OpenedPiece[] pieces, int first, long at, MemorySegment bytes, Sink sink) {
     long end = at + bytes.byteSize();
-    for (int i = firstEndingAfter(pieces, at); i < pieces.length && pieces[i].at() < end; i++) {
+    for (int i = first; i < pieces.length && pieces[i].at() < end; i++) {
       long from = Math.max(at, pieces[i].at());
       long to = Math.min(end, pieces[i].end());
       sink.accept(pieces[i].piece(), from - pieces[i].at(), bytes.asSlice(from - at, to - from));
     }
   }
 
-  private static int firstEndingAfter(Answer.OpenedPiece[] pieces, long at) {
-    int found =
-        Arrays.binarySearch(
-            Arrays.stream(pieces).mapToLong(Answer.OpenedPiece::end).toArray(), at + 1);
+  /// The first piece that ends after a position.
+  private static int firstAfter(long[] ends, long at) {
+    int found = Arrays.binarySearch(ends, at + 1);
     return found >= 0 ? found : -found - 1;
   }
 

@@ -83,7 +83,7 @@ class ClientTest {
     return new ClientEnvironment(
         directory,
         starter,
-        new Random(),
+        new Random(20261124),
         // A clock that counts its readings: a wait ends after that many, not after that long.
         new ClientEnvironment.Clocks(SettableClock.atStart(), () -> nanos.addAndGet(1_000_000)),
         new ClientEnvironment.Patience(MINUTE, MINUTE, Duration.ofMillis(20)));
@@ -442,6 +442,22 @@ class ClientTest {
     }
     assertThat(store).containsOnlyKeys("2-1", "2-2");
     assertThat(agent.verbs()).startsWith("hello start");
+  }
+
+  @Test
+  void aSaveWhoseAgentIsGoneStandsAllTheSame() throws IOException {
+    Client client = started();
+    Answer.Register _ = client.register(model());
+    agent.close();
+    Files.delete(directory.socket());
+    Saved saved = save(client, 1);
+    assertThat(saved.id()).isEqualTo("2-1");
+    assertThatThrownBy(() -> client.awaitDurable(saved, MINUTE))
+        .isInstanceOf(KeepstoneException.AgentUnavailable.class);
+    agent = FakeAgent.start(directory, store);
+    assertThat(client.awaitDurable(saved, MINUTE).id()).isEqualTo("2-1");
+    client.close();
+    assertThat(store).containsOnlyKeys("2-1");
   }
 
   @Test

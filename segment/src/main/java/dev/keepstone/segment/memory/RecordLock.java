@@ -82,8 +82,15 @@ public final class RecordLock implements AutoCloseable {
                 CLibrary.O_RDWR | CLibrary.O_CREAT | CLibrary.O_CLOEXEC | CLibrary.O_NONBLOCK,
                 MODE);
         Object file = inode(path);
-        if (file == null || !lock(descriptor)) {
-          CLibrary.close(descriptor);
+        boolean held = false;
+        try {
+          held = file != null && lock(descriptor);
+        } finally {
+          if (!held) {
+            CLibrary.close(descriptor);
+          }
+        }
+        if (file == null || !held) {
           return Optional.empty();
         }
         HELD_HERE.add(file);
@@ -102,7 +109,6 @@ public final class RecordLock implements AutoCloseable {
       if (e.errno() == SystemError.EAGAIN || e.errno() == SystemError.EACCES) {
         return false;
       }
-      CLibrary.close(descriptor);
       throw e;
     }
   }

@@ -1,10 +1,14 @@
 package dev.keepstone.segment.place;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonReader;
+import dev.keepstone.segment.SpecText;
 import dev.keepstone.segment.memory.ThisUser;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -101,6 +105,13 @@ class AgentDirectoryTest {
         .containsExactly(
             parent.resolve("00112233445566ff.1.segment"),
             parent.resolve("00112233445566ff.2.segment"));
+  }
+
+  @Test
+  void theExampleOfTheSpecReadsBackToItself() {
+    String example = String.valueOf(SpecText.examples("segment.md").get("agent"));
+    Json.Obj json = JsonReader.readObject(example.getBytes(UTF_8));
+    assertThat(AgentInfo.read(json).toJson()).isEqualTo(json);
   }
 
   @ParameterizedTest
