@@ -88,6 +88,8 @@ final class Upkeep implements AutoCloseable {
       KeepRules rules = wanted;
       if (rules != null && due) {
         due = false;
+        // Until the round has looked: in between, the run must not seem to have nothing to do.
+        pending = true;
         return rules;
       }
       if (rules != null && pending) {
