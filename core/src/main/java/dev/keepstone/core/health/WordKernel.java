@@ -10,7 +10,7 @@ import java.nio.ByteOrder;
 /// An element is looked at as an `int` that holds it in its upper bits. Flipping the lower 31 bits
 /// of the negative ones makes a *key*: keys are ordered as the elements are, with NaN and infinity
 /// at both ends. So two integer comparisons find the extremes and, at the end of a block, whether
-/// anything in it was not finite; only then it is gone through one by one.
+/// anything in it was not finite; only then its finite elements are gathered and looked at again.
 final class WordKernel implements HealthScan.Kernel {
   private static final ValueLayout.OfInt WORD =
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -50,62 +50,82 @@ final class WordKernel implements HealthScan.Kernel {
   private final Lanes lanes;
   private final int[] words = new int[HealthScan.BLOCK_BYTES / 4];
 
-  private int min = Integer.MAX_VALUE;
-  private int max = Integer.MIN_VALUE;
+  /// The finite elements of a block that has others too, as F32.
+  private final int[] kept;
+
+  private double min = Double.POSITIVE_INFINITY;
+  private double max = Double.NEGATIVE_INFINITY;
   private double squares;
   private long finite;
   private long nonfinite;
 
   WordKernel(Lanes lanes) {
     this.lanes = lanes;
+    this.kept = new int[HealthScan.BLOCK_BYTES / (lanes == Lanes.F32 ? 4 : 2)];
   }
 
   @Override
   public void accept(MemorySegment block) {
     int count = (int) (block.byteSize() / 4);
+    long elements = lanes == Lanes.F32 ? count : 2L * count;
     MemorySegment.copy(block, WORD, 0, words, 0, count);
-    long extremes = lanes == Lanes.F32 ? extremesOfWords(count) : extremesOfHalves(count);
-    int least = (int) (extremes >> 32);
-    int greatest = (int) extremes;
-    if (least > ~lanes.infinity && greatest < lanes.infinity) {
-      min = Math.min(min, least);
-      max = Math.max(max, greatest);
-      finite += lanes == Lanes.F32 ? count : 2L * count;
+    long extremes = lanes == Lanes.F32 ? extremesOfWords(words, count) : extremesOfHalves(count);
+    if (least(extremes) <= ~lanes.infinity || greatest(extremes) >= lanes.infinity) {
+      addKept(lanes == Lanes.F32 ? keepWords(count) : keepHalves(count), elements);
+    } else if (count > 0) {
+      add(lanes, extremes, elements);
       squares +=
           switch (lanes) {
-            case F32 -> squaresOfF32(count);
+            case F32 -> squaresOfF32(words, count);
             case BF16 -> squaresOfBF16(count);
             case F16 -> squaresOfF16(count);
           };
-    } else {
-      oneByOne(count);
     }
     if (block.byteSize() % 4 != 0) {
-      add(block.get(HALF, 4L * count) << 16);
+      // An odd number of halves: the last one has no word of its own.
+      addKept(keep(block.get(HALF, 4L * count) << 16, 0), 1);
     }
   }
 
-  private void oneByOne(int count) {
+  private void add(Lanes in, long extremes, long count) {
+    min = Math.min(min, in.value(key(least(extremes))));
+    max = Math.max(max, in.value(key(greatest(extremes))));
+    finite += count;
+  }
+
+  private void addKept(int count, long of) {
+    nonfinite += of - count;
+    if (count > 0) {
+      add(Lanes.F32, extremesOfWords(kept, count), count);
+      squares += squaresOfF32(kept, count);
+    }
+  }
+
+  private int keepWords(int count) {
+    int next = 0;
     for (int i = 0; i < count; i++) {
-      if (lanes == Lanes.F32) {
-        add(words[i]);
-      } else {
-        add(words[i] << 16);
-        add(words[i] & UPPER);
-      }
+      next = keep(words[i], next);
     }
+    return next;
   }
 
-  private void add(int bits) {
-    if ((bits & MAGNITUDE) >= lanes.infinity) {
-      nonfinite++;
-      return;
+  private int keepHalves(int count) {
+    int next = 0;
+    for (int i = 0; i < count; i++) {
+      next = keep(words[i] << 16, next);
+      next = keep(words[i] & UPPER, next);
     }
-    finite++;
-    min = Math.min(min, key(bits));
-    max = Math.max(max, key(bits));
-    double value = lanes.value(bits);
-    squares += value * value;
+    return next;
+  }
+
+  /// Writes an element down, and tells where the next one goes: over it where it is not finite.
+  /// Without a branch, which in a tensor half full of NaN would be guessed wrong every other time.
+  private int keep(int bits, int at) {
+    kept[at] =
+        lanes == Lanes.F16
+            ? Float.floatToRawIntBits(Float.float16ToFloat((short) (bits >> 16)))
+            : bits;
+    return at + (((bits & MAGNITUDE) - lanes.infinity) >>> 31);
   }
 
   /// Its own inverse.
@@ -113,9 +133,16 @@ final class WordKernel implements HealthScan.Kernel {
     return bits ^ ((bits >> 31) & MAGNITUDE);
   }
 
+  private static int least(long extremes) {
+    return (int) (extremes >> 32);
+  }
+
+  private static int greatest(long extremes) {
+    return (int) extremes;
+  }
+
   /// The least key above the greatest one.
-  private long extremesOfWords(int count) {
-    int[] from = words;
+  private static long extremesOfWords(int[] from, int count) {
     int least = Integer.MAX_VALUE;
     int greatest = Integer.MIN_VALUE;
     for (int i = 0; i < count; i++) {
@@ -147,8 +174,7 @@ final class WordKernel implements HealthScan.Kernel {
 
   // Eight sums, because each addition waits for the one before it in the same sum.
 
-  private double squaresOfF32(int count) {
-    int[] from = words;
+  private static double squaresOfF32(int[] from, int count) {
     double s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
     int i = 0;
     for (; i + 8 <= count; i += 8) {
@@ -217,6 +243,6 @@ final class WordKernel implements HealthScan.Kernel {
   public Health result() {
     return finite == 0
         ? new Health(nonfinite, null, null, null)
-        : new Health(nonfinite, lanes.value(key(min)), lanes.value(key(max)), Math.sqrt(squares));
+        : new Health(nonfinite, min, max, Math.sqrt(squares));
   }
 }
