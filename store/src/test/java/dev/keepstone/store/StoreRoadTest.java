@@ -3,6 +3,7 @@ package dev.keepstone.store;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
+import dev.keepstone.core.bytes.Crc32;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.store.commit.Commit;
 import dev.keepstone.store.commit.PartOutcome;
@@ -11,6 +12,8 @@ import dev.keepstone.store.deletion.Deletion;
 import dev.keepstone.store.deletion.DeletionEvent;
 import dev.keepstone.store.hold.ReaderHold;
 import dev.keepstone.store.object.Start.Wanted;
+import dev.keepstone.store.part.FileReceipt;
+import dev.keepstone.store.part.Part;
 import dev.keepstone.store.part.Refusal;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.reference.Reference;
@@ -290,5 +293,91 @@ final class StoreRoadTest {
     assertThatExceptionOfType(KeepstoneException.NotFound.class)
         .isThrownBy(() -> StoreRoot.open(tier).run("gpl"))
         .withMessageContaining("take one of gpt");
+  }
+
+  @Test
+  void aPartWhoseExtrasAreNotThereYetIsNotComplete() {
+    start("a", Wanted.LATEST);
+    Part part = Checkpoints.write(run, id("1-20"), 0, 1, Checkpoints.NONCE);
+    byte[] extra = {'{', '}'};
+    FileReceipt receipt = new FileReceipt("config.json", 2, Crc32.of(extra, 0, 2));
+    Part listing =
+        new Part(
+            part.uid(),
+            part.id(),
+            0,
+            1,
+            part.nonce(),
+            part.metrics(),
+            part.shards(),
+            part.state(),
+            List.of(receipt),
+            part.provenance(),
+            part.sealed(),
+            part.stallMs());
+    Commit commit = new Commit(run);
+    commit.putPart(listing);
+    assertThat(commit.publish(id("1-20"))).isEqualTo(new Published.Incomplete(List.of(0)));
+    tier.put(run.names().file(id("1-20"), "config.json"), extra);
+    assertThat(commit.publish(id("1-20"))).isEqualTo(new Published.Committed());
+  }
+
+  @Test
+  void aStartFinishesWhatTheDeadOneLeftComplete() {
+    start("a", Wanted.LATEST);
+    save(id("1-20"));
+    new Commit(run).putPart(Checkpoints.write(run, id("1-40"), 0, 1, Checkpoints.NONCE));
+    assertThat(start("b", Wanted.LATEST).parent()).contains(id("1-40"));
+  }
+
+  @Test
+  void damagedCheckpointsArePassedOverAndSaid() {
+    start("a", Wanted.LATEST);
+    save(id("1-20"));
+    save(id("1-40"));
+    Starts picky =
+        new Starts(
+            run, clock, id -> id.step() > 20 ? Optional.of("bit 7 is wrong") : Optional.empty());
+    Started started = picky.decide(picky.join("b", 1, Wanted.LATEST));
+    assertThat(started.parent()).contains(id("1-20"));
+    assertThat(started.skipped())
+        .containsExactly(new Started.Skipped(id("1-40"), "bit 7 is wrong"));
+
+    Starts never = new Starts(run, clock, id -> Optional.of("all is wrong"));
+    assertThatExceptionOfType(KeepstoneException.Integrity.class)
+        .isThrownBy(() -> never.decide(never.join("c", 1, Wanted.LATEST)))
+        .withMessageContaining("all is wrong");
+  }
+
+  @Test
+  void aDecisionThatCannotBeReadIsNoReasonToRollBack() throws Exception {
+    start("a", Wanted.LATEST);
+    save(id("1-20"));
+    new Starts(run, clock, Starts.Check.none()).join("b", 1, Wanted.LATEST);
+    disk.create(ROOT.resolve("gpt/starts/2.parent.json")).close();
+    assertThat(run.look().undecided()).isTrue();
+    assertThat(run.look().damaged()).hasSize(1);
+    assertThatExceptionOfType(KeepstoneException.Integrity.class)
+        .isThrownBy(() -> start("c", Wanted.LATEST))
+        .withMessageContaining("2.parent.json");
+    assertThat(deleteAll(new KeepRules(1))).isEmpty();
+  }
+
+  @Test
+  void aStartThatDiedBeforeItChoseIsMadeVoidAfterAGrace() {
+    start("a", Wanted.LATEST);
+    save(id("1-10"));
+    save(id("1-20"));
+    deleteAll(new KeepRules(1));
+    save(id("1-30"));
+    new Deletion(run, clock, Checkpoints.NONCE, new KeepRules(1), Deletion.AUTOMATIC_GRACE)
+        .tick(Set.of());
+    Starts starts = new Starts(run, clock, Starts.Check.none());
+    var late = starts.join("b", 1, Wanted.LATEST);
+    assertThat(run.look().undecided()).isTrue();
+    deleteAll(new KeepRules(1));
+    assertThat(run.look().undecided()).isFalse();
+    assertThat(run.look().visible()).containsExactly(id("1-30"));
+    assertThat(starts.decide(late)).isEqualTo(new Started(3, Optional.of(id("1-30")), List.of()));
   }
 }

@@ -19,7 +19,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 
 /// Commits checkpoints of one run. Any process may commit any checkpoint any number of times.
 public final class Commit {
@@ -93,7 +95,8 @@ public final class Commit {
   private Gathered gather(CheckpointId id) {
     TreeMap<Integer, StoredPart> parts = new TreeMap<>();
     int world = 0;
-    for (String file : tier.list(names.checkpoint(id))) {
+    Set<String> files = new TreeSet<>(tier.list(names.checkpoint(id)));
+    for (String file : files) {
       Optional<Integer> rank = Names.partOf(file);
       Optional<byte[]> bytes = rank.flatMap(r -> tier.read(names.part(id, r)));
       if (bytes.isEmpty()) {
@@ -119,7 +122,9 @@ public final class Commit {
     }
     List<Integer> missing = new ArrayList<>();
     for (int rank = 0; rank < world; rank++) {
-      if (!parts.containsKey(rank)) {
+      // A rank puts its extras after its part, because they follow from the part that stands.
+      StoredPart stored = parts.get(rank);
+      if (stored == null || !stored.part().extrasIn(files)) {
         missing.add(rank);
       }
     }

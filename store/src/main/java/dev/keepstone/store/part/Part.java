@@ -8,6 +8,7 @@ import dev.keepstone.store.object.StoreObject;
 import dev.keepstone.store.reference.CheckpointId;
 import java.time.Instant;
 import java.util.List;
+import java.util.Set;
 
 /// One rank's receipt of what it stored of one checkpoint.
 ///
@@ -58,6 +59,11 @@ public record Part(
               + ", found "
               + state.file());
     }
+  }
+
+  /// Whether all extras are among these files of the folder.
+  public boolean extrasIn(Set<String> files) {
+    return extra.stream().allMatch(receipt -> files.contains(receipt.file()));
   }
 
   @Override

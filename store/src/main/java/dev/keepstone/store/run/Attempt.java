@@ -10,7 +10,7 @@ import java.util.Optional;
 ///
 /// @param id what it would be
 /// @param world its ranks, 0 where no part tells
-/// @param parts ranks that have put theirs, in order
+/// @param parts ranks that have put theirs, extras and all, in order
 /// @param refusal the first rank's that refused
 /// @param bytes of all files there
 public record Attempt(

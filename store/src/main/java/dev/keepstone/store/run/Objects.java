@@ -157,8 +157,10 @@ final class Objects {
   Attempt attempt(CheckpointId id) {
     long bytes = 0;
     NavigableSet<Integer> ranks = new TreeSet<>();
+    Set<String> files = new HashSet<>();
     for (Disk.Entry entry : tier.entries(names.checkpoint(id))) {
       bytes += entry.byteLength();
+      files.add(entry.name());
       Names.partOf(entry.name()).ifPresent(ranks::add);
     }
     List<Integer> parts = new ArrayList<>();
@@ -167,8 +169,10 @@ final class Objects {
     for (int rank : ranks) {
       switch (trusted(id, rank)) {
         case Part part -> {
-          parts.add(rank);
           world = part.world();
+          if (part.extrasIn(files)) {
+            parts.add(rank);
+          }
         }
         case Refusal refused -> refusal = refusal.or(() -> Optional.of(refused));
         case null -> {
