@@ -22,6 +22,7 @@ import picocli.CommandLine.ScopeType;
       "  keepstone verify ckpts/gpt@latest --deep"
     },
     subcommands = {
+      Quickstart.class,
       Init.class,
       Ls.class,
       Show.class,
