@@ -8,6 +8,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -26,19 +27,34 @@ record SafetensorsFolder(Disk disk, Path folder) {
   record Found(Path folder, List<String> files, Optional<SafetensorsIndex> index) {}
 
   /// @return empty where the path is there and holds nothing of this format
-  /// @throws KeepstoneException.NotFound where the path is not there
+  /// @throws NoSuchFileException where the path is not there
   /// @throws KeepstoneException.Refused where a folder holds several checkpoints
   /// @throws KeepstoneException.Integrity where an index or the set behind it is broken
   static Optional<Found> find(Disk disk, Path path) throws IOException {
-    List<Disk.Entry> entries;
     try {
-      entries = disk.list(path);
+      List<Disk.Entry> entries = disk.list(path);
+      return entries.isEmpty()
+          ? nothing(disk, path)
+          : new SafetensorsFolder(disk, path).scan(entries);
     } catch (NotDirectoryException e) {
-      entries = List.of();
+      return oneFile(disk, path);
     }
-    if (!entries.isEmpty()) {
-      return new SafetensorsFolder(disk, path).scan(entries);
+  }
+
+  /// An empty folder, or no folder at all: a listing does not tell them apart.
+  private static Optional<Found> nothing(Disk disk, Path path) throws IOException {
+    try {
+      disk.open(path).close();
+    } catch (NoSuchFileException e) {
+      throw e;
+    } catch (IOException e) {
+      // A folder, which not every system opens.
+      return Optional.empty();
     }
+    return Optional.empty();
+  }
+
+  private static Optional<Found> oneFile(Disk disk, Path path) throws IOException {
     Path absolute = path.toAbsolutePath().normalize();
     Path parent = absolute.getParent();
     Path name = absolute.getFileName();

@@ -74,6 +74,8 @@ class SafetensorsViewTest {
     Path text = folder.resolve("fake.safetensors");
     Files.writeString(text, "no tensors here");
     assertThat(SafetensorsView.open(Disk.local(), text)).isEmpty();
+    Path empty = Files.createDirectory(folder.resolve("empty"));
+    assertThat(SafetensorsView.open(Disk.local(), empty)).isEmpty();
     assertThatThrownBy(() -> open(folder.resolve("absent.safetensors")))
         .isInstanceOf(KeepstoneException.NotFound.class);
   }
