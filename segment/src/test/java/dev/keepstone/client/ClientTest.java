@@ -173,6 +173,37 @@ class ClientTest {
   }
 
   @Test
+  void aSlotThatWasSealedIsNotWrittenAgainThoughTheRecordStillLendsIt() {
+    try (Client client = started()) {
+      Answer.Register _ = client.register(model());
+      agent.lendLate();
+      Saved first = save(client, 1);
+      Saved second = save(client, 2);
+      assertThat(first.generation()).isEqualTo(1);
+      assertThat(second.generation()).isEqualTo(2);
+      assertThat(agent.mapped().seal(0).orElseThrow().step()).isEqualTo(1);
+      assertThat(agent.mapped().seal(1).orElseThrow().step()).isEqualTo(2);
+    }
+    assertThat(agent.verbs()).isEqualTo("hello start register sealed lend sealed wait close");
+  }
+
+  @Test
+  void aStreamThatEndsEarlyIsNoRestore() {
+    try (Client client = started()) {
+      Answer.Register _ = client.register(model());
+      assertThat(client.awaitDurable(save(client, 40), MINUTE)).isNotNull();
+      Answer.Register _ = client.register(model());
+      agent.endEarly();
+      try (Restore restore = client.open("2-40")) {
+        assertThatThrownBy(() -> restore.into(_ -> null))
+            .isInstanceOf(KeepstoneException.Integrity.class)
+            .hasMessageContaining("expected 40 bytes")
+            .hasMessageContaining("found 16");
+      }
+    }
+  }
+
+  @Test
   void aSaveThatFindsNoSlotInTimeIsBusyAndSavesNothing() {
     try (Client client = started()) {
       Answer.Register _ = client.register(model());

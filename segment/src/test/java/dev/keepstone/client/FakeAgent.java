@@ -63,6 +63,8 @@ final class FakeAgent implements AutoCloseable {
 
   // Guarded by this.
   private boolean paused;
+  private boolean lendsAhead = true;
+  private boolean endsEarly;
   private final List<Request.Sealed> waiting = new ArrayList<>();
   private final List<Ended> untold = new ArrayList<>();
   private final Map<String, Ended> ends = new LinkedHashMap<>();
@@ -244,7 +246,9 @@ final class FakeAgent implements AutoCloseable {
       drain(sealed);
     }
     newest = sealed.slot();
-    lendFree();
+    if (lendsAhead) {
+      lendFree();
+    }
     List<Ended> told = List.copyOf(untold);
     untold.clear();
     return new Answer.Sealed("2-" + sealed.step(), told);
@@ -285,6 +289,16 @@ final class FakeAgent implements AutoCloseable {
   /// From now on sealed generations wait.
   synchronized void pause() {
     paused = true;
+  }
+
+  /// From now on a slot is lent only when asked, so that the record shows the one sealed last.
+  synchronized void lendLate() {
+    lendsAhead = false;
+  }
+
+  /// From now on streams end before their last byte.
+  synchronized void endEarly() {
+    endsEarly = true;
   }
 
   /// Drains what waits.
@@ -365,7 +379,7 @@ final class FakeAgent implements AutoCloseable {
       chunks.add(new Answer.Chunk((long) sent * CHUNK, bytes.length, (long) half * CHUNK));
       sent++;
     }
-    return new Answer.Next(chunks, sent == stream.size());
+    return new Answer.Next(chunks, endsEarly || sent == stream.size());
   }
 
   private Answer.Ok done() {
