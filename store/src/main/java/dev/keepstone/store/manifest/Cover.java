@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
 /// A box that is cut into boxes along grid lines is taken apart the same way, recursively: along
 /// some dimension the pieces fall into groups that no piece crosses. That is near linear for every
 /// sharding that frameworks make; what cannot be cut so is compared pairwise, with its volume.
-public final class Cover {
+final class Cover {
   private Cover() {}
 
   /// @param parts one of each rank

@@ -63,7 +63,9 @@ class HygieneTest {
   void everyTextFileEndsItsLastLine() {
     List<String> findings = new ArrayList<>();
     for (TextFile file : checkout.texts) {
-      if (!file.text().endsWith("\n") && !file.path().contains("/resources/")) {
+      // A fixture may be what it is because of its last byte.
+      boolean fixture = file.path().startsWith("fixtures/") || file.path().contains("/resources/");
+      if (!fixture && !file.text().endsWith("\n")) {
         findings.add(file.path());
       }
     }
