@@ -42,7 +42,10 @@ final class Registration {
     Layout layout = Layout.plan(member.owner(trainer.client, number), request.layout());
     SegmentHead least = SegmentFile.size(layout, SegmentHead.MIN_SLOTS);
     requirePossible(least, request.budget(), member);
-    run.pace().limit(request.limitRate());
+    if (request.limitRate() != null) {
+      // Null leaves what the agent was started with, or what an operator set since.
+      run.pace().limit(request.limitRate());
+    }
     retireOlder(trainer, member);
     SegmentHead head = claim(layout, request, least, member);
     SegmentFile file;
