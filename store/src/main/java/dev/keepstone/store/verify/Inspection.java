@@ -4,6 +4,7 @@ import dev.keepstone.core.bytes.Crc32;
 import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.state.StateTree;
+import dev.keepstone.core.state.StateTreeException;
 import dev.keepstone.store.manifest.Manifest;
 import dev.keepstone.store.object.Names;
 import dev.keepstone.store.part.FileReceipt;
@@ -266,7 +267,7 @@ final class Inspection {
     } else {
       try {
         StateTree.read(state.tree());
-      } catch (IllegalArgumentException e) {
+      } catch (StateTreeException e) {
         found = String.valueOf(e.getMessage());
       }
     }
