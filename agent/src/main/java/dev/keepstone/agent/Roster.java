@@ -55,10 +55,6 @@ final class Roster {
     notifyAll();
   }
 
-  synchronized @Nullable Trainer find(String client) {
-    return trainers.get(client);
-  }
-
   /// The trainer of that name, new where nobody has greeted under it.
   synchronized Trainer trainer(String client) {
     return trainers.computeIfAbsent(client, Trainer::new);

@@ -46,11 +46,6 @@ final class Trainer {
     this.client = client;
   }
 
-  /// Whether its process may still write to its segments.
-  boolean lives() {
-    return !gone;
-  }
-
   Membership member() {
     if (membership == null) {
       throw new KeepstoneException.Refused(
