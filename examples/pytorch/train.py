@@ -12,11 +12,10 @@ import argparse
 import pathlib
 import random
 
+import keepstone
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-
-import keepstone
 
 
 class Text(Dataset[tuple[Tensor, Tensor]]):
