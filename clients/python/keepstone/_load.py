@@ -35,8 +35,7 @@ def load(
     checkpoint = run.checkpoint(found)
     needs_library(checkpoint)
     tensors = stored_tensors(checkpoint.pieces())
-    node = checkpoint.state()["state"]
-    root = node.get("state", {}) if isinstance(node, dict) else {}
+    root = checkpoint.tree().get("state", {})
     chosen = {key for key in tensors if _selected(key, include, exclude)}
     root = _pruned(root, chosen)
     leaves = {(leaf["component"], leaf["name"]): leaf for leaf in leaves_of(root)}

@@ -101,6 +101,11 @@ class Run:
             start = limit.start if limit else None
         return sorted(line - purged)
 
+    def was_committed(self, id: str) -> bool:
+        """Whether this id is a checkpoint, or was one until retention took it away."""
+        ended = any(name.startswith(f"{id}.") and name.endswith(".end.json") for name in self._names("tombs"))
+        return ended or f"{id}.json" in self._names("manifests")
+
     def _parent(self, start: int) -> Optional[str]:
         parent = self._object("starts", f"{start}.parent.json", "parent")["parent"]
         return None if parent is None else str(parent)
@@ -176,10 +181,13 @@ class Checkpoint:
             raise IntegrityError(f"{file!r} is no name of a stored object", self.directory)
         return os.path.join(self.directory, file)
 
-    def state(self) -> dict[str, Any]:
-        """The state tree's JSON of rank 0."""
-        listed = self.parts[0]["state"]
-        return read_object(self._path(listed["file"]), "state")
+    def tree(self) -> dict[str, Any]:
+        """The state tree's JSON of rank 0: the trainer's under `state`, the client's own under `keepstone`."""
+        path = self._path(self.parts[0]["state"]["file"])
+        tree = read_object(path, "state").get("tree")
+        if not isinstance(tree, dict):
+            raise IntegrityError("the state object holds no tree", path)
+        return tree
 
     def shards(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Path and receipt of every shard."""

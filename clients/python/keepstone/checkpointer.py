@@ -149,7 +149,7 @@ class Checkpointer:
                 return None
             raise
         tensors = stored_tensors(checkpoint.pieces())
-        tree = checkpoint.state()["state"]
+        tree = checkpoint.tree()
         filling = Filling(tensors)
         filling.begin(state, tree.get("state", {}))
         filling.check(strict, f"{self._on()}@{checkpoint.id}")
@@ -317,7 +317,19 @@ class Checkpointer:
     def _wait_for(self, saved: Saved, timeout: Optional[float]) -> None:
         with self._lock:
             self._usable()
-            self._hear(self._there().wait(saved.id, self._close_timeout if timeout is None else timeout))
+            try:
+                self._hear(self._there().wait(saved.id, self._close_timeout if timeout is None else timeout))
+            except NotFound:  # the agent that had it died after it had ended, and told nobody: the store knows
+                self._hear([self._in_store(str(saved.id))])
+
+    def _in_store(self, id: str) -> dict[str, Any]:
+        if Run(self._store, self._run).was_committed(id):
+            return {"id": id, "state": "committed"}
+        why = {
+            "what": "the agent that had this save ended, and the store has no checkpoint of it",
+            "on": f"{self._on()}@{id}",
+        }
+        return {"id": id, "state": "failed", "error": why}
 
     def _look(self, saved: Saved) -> None:
         with contextlib.suppress(Busy, AgentUnavailable):
