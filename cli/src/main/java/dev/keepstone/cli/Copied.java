@@ -2,7 +2,7 @@ package dev.keepstone.cli;
 
 import dev.keepstone.core.convert.ConvertReport;
 import dev.keepstone.core.json.Json;
-import java.time.Duration;
+import java.util.Locale;
 
 /// How verbs that copy tensors tell what they did.
 final class Copied {
@@ -21,8 +21,7 @@ final class Copied {
             + Units.size(report.bytesWritten())
             + ", to "
             + target
-            + " in "
-            + Units.duration(Duration.ofNanos((long) (seconds * NANOS))));
+            + String.format(Locale.ROOT, " in %.1f s", seconds));
     if (!report.unused().isEmpty()) {
       console.note(Units.count(report.unused().size(), "tensor") + " of the source left out");
     }

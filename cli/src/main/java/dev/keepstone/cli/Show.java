@@ -15,6 +15,7 @@ import dev.keepstone.store.reference.Reference;
 import dev.keepstone.store.run.Run;
 import dev.keepstone.store.run.View;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
@@ -97,7 +98,7 @@ final class Show implements Verb {
         created == null
             ? ""
             : ", sealed "
-                + created
+                + created.truncatedTo(ChronoUnit.SECONDS)
                 + " ("
                 + Units.age(created, console.shell().clock().instant())
                 + ")";
