@@ -64,9 +64,9 @@ final class AdamW {
     Scalar divisor = new Scalar(correction2);
     Scalar epsilon = new Scalar(rates.epsilon());
     Scalar stride = new Scalar(-rates.learning() / correction1);
-    try (var frozen = new NoGradGuard()) {
+    try (var _ = new NoGradGuard()) {
       parameters.forEach((name, parameter) -> {
-        try (var scope = new PointerScope()) {
+        try (var _ = new PointerScope()) {
           Tensor gradient = parameter.grad();
           Tensor mean = moment(name + ".exp_avg");
           Tensor square = moment(name + ".exp_avg_sq");

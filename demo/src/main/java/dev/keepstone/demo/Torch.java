@@ -43,7 +43,7 @@ final class Torch {
   /// The state of the default generator, 5056 bytes: Mersenne Twister and the half of a normal
   /// pair.
   static byte[] generator() {
-    try (var scope = new PointerScope()) {
+    try (var _ = new PointerScope()) {
       Tensor state = torch.getDefaultCPUGenerator().get_state();
       var bytes = new byte[(int) state.nbytes()];
       MemorySegment.ofArray(bytes).copyFrom(bytes(state));
@@ -53,7 +53,7 @@ final class Torch {
 
   /// Continues the default generator from a state taken by [#generator()].
   static void generator(byte[] taken) {
-    try (var scope = new PointerScope()) {
+    try (var _ = new PointerScope()) {
       Tensor state = torch.getDefaultCPUGenerator().get_state();
       if (state.nbytes() != taken.length) {
         throw new IllegalArgumentException(
@@ -66,6 +66,7 @@ final class Torch {
 
   /// The bytes of a contiguous tensor where they lie, without a copy. The segment does not keep the
   /// tensor alive: who holds it holds the tensor.
+  @SuppressWarnings("restricted")
   static MemorySegment bytes(Tensor tensor) {
     if (!tensor.is_contiguous()) {
       throw new IllegalArgumentException("a tensor of strides is not one run of bytes");

@@ -27,7 +27,7 @@ final class Training {
   ///
   /// @return the loss before the update, in nats per byte
   float step() {
-    try (var scope = new PointerScope()) {
+    try (var _ = new PointerScope()) {
       Corpus.Batch batch = corpus.next();
       Tensor loss = transformer.loss(batch.inputs(), batch.targets());
       loss.backward();
