@@ -13,7 +13,7 @@ import java.util.function.BiPredicate;
 
 /// The disk that one actor of [Interleavings] acts on: waits for the actor's turn before each
 /// operation that others can see, and before no other, so that there are as few orders as possible.
-final class TurnsDisk implements Disk {
+public final class TurnsDisk implements Disk {
   private final Disk disk;
   private final Turns turns;
   private final BiPredicate<Act, Path> takesTurn;
