@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import pathlib
 import random
-import sys
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, Agent
 from keepstone import Checkpointer
-
-sys.path.insert(0, str(ROOT / "clients" / "python" / "tests"))
-
+from real_agent import Agent
 from test_loader import CONFIGURATIONS, loader_of, run
 
 

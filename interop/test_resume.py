@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, Agent
+from real_agent import ROOT, Agent
 
 EXAMPLE = str(ROOT / "examples" / "pytorch" / "train.py")
 STEPS = 120

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import pathlib
-import sys
 from typing import Any
 
 import keepstone
 import pytest
 import torch
-from conftest import ROOT, Agent
 from keepstone import Checkpointer, IntegrityError, _dtypes
+from real_agent import Agent
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import nn
-
-sys.path.insert(0, str(ROOT / "clients" / "python" / "tests"))
-
 from states import ALL_DTYPES, bits, generators, plain_values, random_tensor, same
+from torch import nn
 
 # What safetensors itself cannot load in its 0.8: kept as bits by us, exported as U8 or not at all.
 UNKNOWN_TO_SAFETENSORS = {"C32", "C128"}
