@@ -126,11 +126,15 @@ class Session:
     def started(self) -> Optional[dict[str, Any]]:
         return self._start
 
-    def open(self, id: str) -> tuple[Connection, dict[str, Any]]:
-        """Opens a checkpoint for restoring; the connection is for the windows."""
-        answer = self._call("open", id=id)
-        assert self._connection is not None
-        return self._connection, answer
+    def open(self, id: str) -> dict[str, Any]:
+        """Opens a checkpoint for restoring."""
+        return self._call("open", id=id)
+
+    def next(self) -> dict[str, Any]:
+        """The next window of the open checkpoint. An agent that dies in between takes the restore with it."""
+        if self._connection is None:
+            raise ConnectionLost("the agent was lost")
+        return self._answer(self._connection, "next", None, {})
 
     def done(self) -> None:
         if self._connection is not None:
@@ -178,7 +182,6 @@ class Session:
         if self._segment is not None:
             self._segment.close()
         self._capture = self._segment = self.plan = None
-        self._generation = 0
 
     def lend(self, seconds: float) -> tuple[int, int]:
         """Slot and generation to write next; without a round trip where the agent has lent ahead. `Busy` after `seconds`."""

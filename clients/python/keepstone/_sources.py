@@ -5,13 +5,13 @@ from __future__ import annotations
 import mmap
 import os
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from . import _dtypes
 from ._errors import IntegrityError
 from ._segment import view
 from ._targets import Key, Stored, Stream, copy_from
-from ._wire import Connection
 
 _PAGES_NOW = getattr(mmap, "MAP_POPULATE", 0x8000)
 
@@ -60,9 +60,9 @@ def _copy(memory: Any, slot_at: int, tensors: dict[Key, Stored], wanted: dict[Ke
 
 
 def from_windows(
-    connection: Connection, answer: dict[str, Any], tensors: dict[Key, Stored], wanted: dict[Key, list[Any]]
+    more: Callable[[], dict[str, Any]], answer: dict[str, Any], tensors: dict[Key, Stored], wanted: dict[Key, list[Any]]
 ) -> None:
-    """Takes the store's stream, window by window; the agent has checked every granule's checksum."""
+    """Takes the store's stream, window by window (`more` asks for the next); the agent has checked every granule's checksum."""
     stream = Stream(tensors, wanted)
     window = answer.get("window")
     if window is not None and answer["total"] > 0:
@@ -74,14 +74,14 @@ def from_windows(
             ):
                 end = False
                 while not end:
-                    more = connection.request("next")
-                    for chunk in more["chunks"]:
+                    window_now = more()
+                    for chunk in window_now["chunks"]:
                         begin = chunk["in"]
                         with seen[begin : begin + chunk["bytes"]] as data:
                             if len(data) != chunk["bytes"]:
                                 raise IntegrityError("the agent announced a chunk beyond its window", window["file"])
                             stream.feed(chunk["at"], data)
-                    end = bool(more["end"])
+                    end = bool(window_now["end"])
         finally:
             os.close(descriptor)
     stream.finish()

@@ -25,6 +25,7 @@ from ._session import Session
 from ._sources import from_memory, from_windows
 from ._store import Run, read_object
 from ._targets import stored_tensors
+from ._wire import ConnectionLost
 
 _log = logging.getLogger("keepstone")
 _WANTED = {"auto": "latest", "must": "must", "never": "fresh"}
@@ -116,11 +117,14 @@ class Checkpointer:
                     _log.warning("keepstone: passed over %s", passed if isinstance(passed, str) else _words(passed))
                 if answer["parent"] is None:
                     return None
-                return self._restore_from(session, state, answer["parent"], strict)
+                try:
+                    return self._restore_from(session, state, answer["parent"], strict)
+                except ConnectionLost:  # the agent died in the middle; another one begins from the beginning
+                    return self._restore_from(session, state, answer["parent"], strict)
             return self._restore_without_agent(state, wanted, strict)
 
     def _restore_from(self, session: Session, state: dict[Any, Any], id: str, strict: bool) -> Restored:
-        connection, answer = session.open(id)
+        answer = session.open(id)
         try:
             tensors = stored_tensors(answer["pieces"])
             filling = Filling(tensors)
@@ -130,7 +134,7 @@ class Checkpointer:
             if answer["from"] == "memory":
                 from_memory(answer["segment"], answer["slot_at"], tensors, filling.wanted)
             else:
-                from_windows(connection, answer, tensors, filling.wanted)
+                from_windows(session.next, answer, tensors, filling.wanted)
             return self._hand_over(filling, tree, answer, answer["from"])
         finally:
             session.done()
@@ -401,9 +405,10 @@ class Checkpointer:
         """With `on_no_agent="warn"`, swallows the agent's absence with a warning; what follows the block is then done without."""
         try:
             yield
-        except AgentUnavailable as absent:
+        except (AgentUnavailable, ConnectionLost) as lost:
+            absent = lost if isinstance(lost, AgentUnavailable) else AgentUnavailable(f"the agent was lost: {lost}")
             if self._on_no_agent == "fail":
-                raise
+                raise absent from lost
             _log.warning("keepstone: nothing is saved: %s", absent)
 
     def _there(self) -> Session:

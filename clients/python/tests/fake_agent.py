@@ -55,6 +55,16 @@ class FakeAgent:
             with_shutdown(connection)
         self._connections = []
 
+    def be_followed(self) -> None:
+        """Dies and is followed by another agent, with no moment without one."""
+        before, self._connections = self._connections, []
+        os.unlink(os.path.join(self.directory, "agent.sock"))
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        self._listen()
+        for connection in before:
+            with_shutdown(connection)
+
     def live_again(self) -> None:
         self._listen()
 

@@ -17,8 +17,8 @@ import keepstone
 from keepstone import AgentUnavailable, Busy, Checkpointer, Refused
 
 
-def stored(agent: FakeAgent, id: str) -> dict[str, Any]:
-    (run,) = agent.runs.values()
+def stored(fake: FakeAgent, id: str) -> dict[str, Any]:
+    (run,) = fake.runs.values()
     found = run["ids"][id]
     values = {}
     for piece in found["pieces"]:
@@ -29,10 +29,10 @@ def stored(agent: FakeAgent, id: str) -> dict[str, Any]:
     return values
 
 
-def test_everything_overwritten_right_after_save_does_not_change_what_was_saved(one_agent: FakeAgent) -> None:
+def test_everything_overwritten_right_after_save_does_not_change_what_was_saved(one_fake: FakeAgent) -> None:
     tensor, array, history, long = torch.arange(1000.0), np.arange(5), [1, {"a": 2}], bytearray(b"x" * 20_000)
     state = {"t": tensor, "a": array, "h": history, "b": long}
-    one_agent.drain.clear()
+    one_fake.drain.clear()
     with Checkpointer("/tmp/ks-fake", "run") as ckpt:
         saved = ckpt.save(1, state)
         assert saved.sealed and not saved.durable
@@ -40,22 +40,22 @@ def test_everything_overwritten_right_after_save_does_not_change_what_was_saved(
         array[:] = -1
         history[1]["a"] = 3  # type: ignore[index]
         long[:] = b"y" * 20_000
-        one_agent.drain.set()
+        one_fake.drain.set()
         assert saved.wait().durable and saved.durable_ms == 1.0
-    found = stored(one_agent, "1-1")
+    found = stored(one_fake, "1-1")
     assert found["t.t"].tolist() == list(range(1000)) and found["a.a"].tolist() == [0, 1, 2, 3, 4]
     assert bytes(found["b.b"]) == b"x" * 20_000
-    (run,) = one_agent.runs.values()
+    (run,) = one_fake.runs.values()
     assert run["ids"]["1-1"]["state"]["state"]["h"] == [1, {"a": 2}]
 
 
-def test_a_changed_layout_registers_again_and_an_equal_one_does_not(one_agent: FakeAgent) -> None:
+def test_a_changed_layout_registers_again_and_an_equal_one_does_not(one_fake: FakeAgent) -> None:
     model = nn.Linear(3, 2)
     optimizer = torch.optim.Adam(model.parameters())
     state: dict[str, Any] = {"model": model, "optimizer": optimizer, "n": 0, "more": None}
 
     def registered() -> int:
-        return sum(request["do"] == "register" for request in one_agent.requests)
+        return sum(request["do"] == "register" for request in one_fake.requests)
 
     with Checkpointer("/tmp/ks-fake", "run") as ckpt:
         assert ckpt.save(1, state).replanned
@@ -85,7 +85,7 @@ def test_a_changed_layout_registers_again_and_an_equal_one_does_not(one_agent: F
         assert ckpt.save(10, state).replanned
 
 
-def test_an_untied_parameter_is_a_new_layout(one_agent: FakeAgent) -> None:
+def test_an_untied_parameter_is_a_new_layout(one_fake: FakeAgent) -> None:
     model = nn.Module()
     model.a, model.b = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
     model.b.weight = model.a.weight
@@ -93,44 +93,44 @@ def test_an_untied_parameter_is_a_new_layout(one_agent: FakeAgent) -> None:
         ckpt.save(1, {"m": model})
         model.b.weight = nn.Parameter(model.a.weight.detach().clone() + 1)
         assert ckpt.save(2, {"m": model}).replanned
-    assert stored(one_agent, "1-2")["m.b.weight"].tolist() == (stored(one_agent, "1-2")["m.a.weight"] + 1).tolist()
+    assert stored(one_fake, "1-2")["m.b.weight"].tolist() == (stored(one_fake, "1-2")["m.a.weight"] + 1).tolist()
 
 
-def test_step_saves_when_due_and_skips_when_busy(one_agent: FakeAgent, caplog: pytest.LogCaptureFixture) -> None:
+def test_step_saves_when_due_and_skips_when_busy(one_fake: FakeAgent, caplog: pytest.LogCaptureFixture) -> None:
     state = {"t": torch.ones(3)}
     with Checkpointer("/tmp/ks-fake", "run", every="2 steps") as ckpt:
         assert ckpt.step(0, state) is None and ckpt.step(1, state) is None
-        one_agent.drain.clear()
+        one_fake.drain.clear()
         first, second = ckpt.step(2, state), ckpt.step(4, state)
         assert first is not None and second is not None
         with caplog.at_level(logging.WARNING, "keepstone"):
             assert ckpt.step(6, state) is None
         assert "step 6 is not saved" in caplog.text
-        one_agent.drain.set()
+        one_fake.drain.set()
         assert ckpt.save(6, state, wait=True).durable
 
 
-def test_saving_faster_than_the_drain_waits_and_then_is_busy(one_agent: FakeAgent) -> None:
+def test_saving_faster_than_the_drain_waits_and_then_is_busy(one_fake: FakeAgent) -> None:
     state = {"t": torch.ones(3)}
     with Checkpointer("/tmp/ks-fake", "run", staging_timeout=0.2) as ckpt:
-        one_agent.drain.clear()
+        one_fake.drain.clear()
         ckpt.save(1, state)
         ckpt.save(2, state)
         with pytest.raises(Busy):
             ckpt.save(3, state)
-        threading.Timer(0.05, one_agent.drain.set).start()
+        threading.Timer(0.05, one_fake.drain.set).start()
         assert ckpt.save(3, state).sealed
-    assert set(next(iter(one_agent.runs.values()))["ids"]) == {"1-1", "1-2", "1-3"}
+    assert set(next(iter(one_fake.runs.values()))["ids"]) == {"1-1", "1-2", "1-3"}
 
 
-def test_a_step_is_saved_once(one_agent: FakeAgent) -> None:
+def test_a_step_is_saved_once(one_fake: FakeAgent) -> None:
     state = {"t": torch.ones(3)}
     with Checkpointer("/tmp/ks-fake", "run", every=2) as ckpt:
         first = ckpt.step(2, state)
         assert ckpt.save(2, state) is first
 
 
-def test_what_cannot_be_kept_is_refused_by_path_before_anything_is_written(one_agent: FakeAgent) -> None:
+def test_what_cannot_be_kept_is_refused_by_path_before_anything_is_written(one_fake: FakeAgent) -> None:
     import socket
 
     inner: dict[str, Any] = {}
@@ -148,10 +148,10 @@ def test_what_cannot_be_kept_is_refused_by_path_before_anything_is_written(one_a
             with pytest.raises(Refused) as refused:
                 ckpt.save(1, wrong)
             assert refused.value.on == path
-    assert not any(request["do"] == "register" for request in one_agent.requests)
+    assert not any(request["do"] == "register" for request in one_fake.requests)
 
 
-def test_a_save_without_restore_on_a_run_with_checkpoints_is_refused(one_agent: FakeAgent) -> None:
+def test_a_save_without_restore_on_a_run_with_checkpoints_is_refused(one_fake: FakeAgent) -> None:
     state = {"t": torch.ones(3)}
     with Checkpointer("/tmp/ks-fake", "run") as ckpt:
         ckpt.save(1, state)
@@ -166,7 +166,7 @@ def test_a_save_without_restore_on_a_run_with_checkpoints_is_refused(one_agent: 
         ckpt.restore(state)
 
 
-def test_metrics_are_numbers_of_any_library(one_agent: FakeAgent) -> None:
+def test_metrics_are_numbers_of_any_library(one_fake: FakeAgent) -> None:
     state = {"t": torch.ones(1)}
     with Checkpointer("/tmp/ks-fake", "run") as ckpt:
         ckpt.save(1, state, metrics={"a": torch.tensor(0.5), "b": np.float32(2), "c": 3, "d": float("nan")})
@@ -178,14 +178,14 @@ def test_metrics_are_numbers_of_any_library(one_agent: FakeAgent) -> None:
     assert {**at.metrics, "d": None} == {"a": 0.5, "b": 2.0, "c": 3, "d": None} and at.metrics["d"] != at.metrics["d"]
 
 
-def test_a_lost_agent_is_greeted_again_with_the_last_seal(one_agent: FakeAgent) -> None:
+def test_a_lost_agent_is_greeted_again_with_the_last_seal(one_fake: FakeAgent) -> None:
     state = {"t": torch.ones(3)}
     with Checkpointer("/tmp/ks-fake", "run") as ckpt:
         ckpt.save(1, state, wait=True)
-        one_agent.die()
-        one_agent.live_again()
+        one_fake.die()
+        one_fake.live_again()
         ckpt.save(2, state)
-        hellos = [request for request in one_agent.requests if request["do"] == "hello"]
+        hellos = [request for request in one_fake.requests if request["do"] == "hello"]
         assert [hello["sealed"] for hello in hellos] in ([0, 1], [0, 2])
         assert len({hello["client"] for hello in hellos}) == 1
         assert ckpt.save(3, state).sealed
@@ -220,7 +220,7 @@ def test_a_start_command_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, t
         Checkpointer(tmp_path, "run")
 
 
-def test_a_forked_child_neither_speaks_nor_ends_the_parents_lock(one_agent: FakeAgent) -> None:
+def test_a_forked_child_neither_speaks_nor_ends_the_parents_lock(one_fake: FakeAgent) -> None:
     state = {"t": torch.ones(3)}
     with Checkpointer("/tmp/ks-fake", "run") as ckpt:
         ckpt.save(1, state)
@@ -233,13 +233,13 @@ def test_a_forked_child_neither_speaks_nor_ends_the_parents_lock(one_agent: Fake
                 os._exit(0)
             os._exit(1)
         assert os.waitpid(child, 0)[1] == 0
-        lock = next(name for name in os.listdir(one_agent.directory) if name.endswith(".lock"))
-        probe = f"import fcntl; fcntl.lockf(open({os.path.join(one_agent.directory, lock)!r}, 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+        lock = next(name for name in os.listdir(one_fake.directory) if name.endswith(".lock"))
+        probe = f"import fcntl; fcntl.lockf(open({os.path.join(one_fake.directory, lock)!r}, 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
         assert os.system(f'{__import__("sys").executable} -c "{probe}" 2>/dev/null') != 0
         assert ckpt.save(3, state).wait().durable
 
 
-def test_foreign_spellings_are_answered_with_ours(one_agent: FakeAgent) -> None:
+def test_foreign_spellings_are_answered_with_ours(one_fake: FakeAgent) -> None:
     with pytest.raises(TypeError, match="save_total_limit is keep_last here"):
         Checkpointer("/tmp/ks-fake", "run", save_total_limit=3)  # type: ignore[arg-type]
     for options in ({"every": "10min"}, {"every": 0}, {"resume": "maybe"}, {"on_busy": "drop"}, {"keep_last": 0}):
@@ -251,7 +251,7 @@ def test_foreign_spellings_are_answered_with_ours(one_agent: FakeAgent) -> None:
         ckpt.save(1.5, {})  # type: ignore[arg-type]
 
 
-def test_a_compiled_model_has_the_names_of_the_model(one_agent: FakeAgent) -> None:
+def test_a_compiled_model_has_the_names_of_the_model(one_fake: FakeAgent) -> None:
     model = nn.Sequential(nn.Linear(2, 2))
     wrapped = torch.compile(model)
     ddp = nn.DataParallel(model)
@@ -262,5 +262,24 @@ def test_a_compiled_model_has_the_names_of_the_model(one_agent: FakeAgent) -> No
         with Checkpointer("/tmp/ks-fake", run) as ckpt:
             ckpt.restore({"m": other, "o": torch.optim.SGD(other.parameters(), momentum=0.9)})
         assert torch.equal(other[0].weight, model[0].weight)
-    registered = [request for request in one_agent.requests if request["do"] == "register"]
+    registered = [request for request in one_fake.requests if request["do"] == "register"]
     assert all([piece["name"] for piece in request["pieces"]] == ["0.weight", "0.bias"] for request in registered)
+
+
+def test_an_agent_that_dies_during_a_restore_is_followed_by_another(fake: FakeAgent) -> None:
+    state = {"t": torch.arange(100_000.0)}
+    with Checkpointer("/tmp/ks-fake", "run") as ckpt:
+        ckpt.save(1, state, wait=True)
+    again = {"t": torch.zeros(100_000)}
+    begin, died = fake.do_open, []
+
+    def dies_once(client: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+        if not died:
+            died.append(True)
+            fake.be_followed()
+        return begin(client, request)
+
+    fake.do_open = dies_once  # type: ignore[method-assign]
+    with Checkpointer("/tmp/ks-fake", "run") as ckpt:
+        assert ckpt.restore(again) is not None
+    assert died and torch.equal(again["t"], state["t"])

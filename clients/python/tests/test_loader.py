@@ -62,7 +62,7 @@ def run(loader: Loader, batches: int, seen: list[Any], at: Any = None) -> None:
 
 @pytest.mark.parametrize("moment", [1, 3, 5, 7, 8])
 @pytest.mark.parametrize("name", list(CONFIGURATIONS))
-def test_data_after_a_restore_is_that_of_the_uninterrupted_run(one_agent: FakeAgent, name: str, moment: int) -> None:
+def test_data_after_a_restore_is_that_of_the_uninterrupted_run(one_fake: FakeAgent, name: str, moment: int) -> None:
     options = CONFIGURATIONS[name]
     if options.get("num_workers") and moment not in (3, 5, 7):
         pytest.skip("workers are slow to start; three moments tell enough")
@@ -90,7 +90,7 @@ def test_data_after_a_restore_is_that_of_the_uninterrupted_run(one_agent: FakeAg
     assert seen == expected[moment:]
 
 
-def test_a_loader_saved_at_the_end_of_an_epoch_begins_the_next(one_agent: FakeAgent) -> None:
+def test_a_loader_saved_at_the_end_of_an_epoch_begins_the_next(one_fake: FakeAgent) -> None:
     for own in (False, True):
         torch.manual_seed(1)
         loader = loader_of(own=own)
@@ -105,7 +105,7 @@ def test_a_loader_saved_at_the_end_of_an_epoch_begins_the_next(one_agent: FakeAg
         assert [batch.tolist() for batch in again] == expected
 
 
-def test_two_loaders_in_mid_epoch_are_refused_and_one_is_not(one_agent: FakeAgent) -> None:
+def test_two_loaders_in_mid_epoch_are_refused_and_one_is_not(one_fake: FakeAgent) -> None:
     train, valid = loader_of(), loader_of()
     with Checkpointer("/tmp/ks-fake", "run", resume="never") as ckpt:
         for _ in train:
@@ -118,7 +118,7 @@ def test_two_loaders_in_mid_epoch_are_refused_and_one_is_not(one_agent: FakeAgen
         assert 'state["train"]' in str(refused.value)
 
 
-def test_a_bare_data_loader_is_refused_with_the_hint(one_agent: FakeAgent) -> None:
+def test_a_bare_data_loader_is_refused_with_the_hint(one_fake: FakeAgent) -> None:
     with (
         Checkpointer("/tmp/ks-fake", "run", resume="never") as ckpt,
         pytest.raises(Refused, match="has no state of its own") as refused,
@@ -127,7 +127,7 @@ def test_a_bare_data_loader_is_refused_with_the_hint(one_agent: FakeAgent) -> No
     assert refused.value.on == 'state["data"][0]'
 
 
-def test_a_stateful_data_loader_is_used_as_it_is(one_agent: FakeAgent) -> None:
+def test_a_stateful_data_loader_is_used_as_it_is(one_fake: FakeAgent) -> None:
     torchdata = pytest.importorskip("torchdata.stateful_dataloader")
     with pytest.raises(Refused, match="as it is"):
         Loader(torchdata.StatefulDataLoader(Numbers()))
@@ -151,7 +151,7 @@ class Endless(IterableDataset):
             yield torch.rand(())
 
 
-def test_an_endless_stream_is_skipped_to_its_position(one_agent: FakeAgent) -> None:
+def test_an_endless_stream_is_skipped_to_its_position(one_fake: FakeAgent) -> None:
     torch.manual_seed(1)
     loader = Loader(DataLoader(Endless(), batch_size=2))
     batches = iter(loader)
@@ -167,7 +167,7 @@ def test_an_endless_stream_is_skipped_to_its_position(one_agent: FakeAgent) -> N
     assert [next(batches).tolist() for _ in range(3)] == expected
 
 
-def test_less_data_than_the_saved_position_is_refused(one_agent: FakeAgent) -> None:
+def test_less_data_than_the_saved_position_is_refused(one_fake: FakeAgent) -> None:
     loader = loader_of()
     batches = iter(loader)
     for _ in range(4):

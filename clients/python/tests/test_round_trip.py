@@ -30,7 +30,7 @@ def restore(state: dict[str, Any], **options: Any) -> keepstone.Restored:
     return restored
 
 
-def test_plain_values_come_back_and_the_root_stays_the_same_dict(agent: FakeAgent) -> None:
+def test_plain_values_come_back_and_the_root_stays_the_same_dict(fake: FakeAgent) -> None:
     state: dict[str, Any] = {"v": plain_values(), "list": [1, 2], "n": 3}
     save(state)
     again: dict[str, Any] = {"v": {}, "list": [], "n": 0}
@@ -42,7 +42,7 @@ def test_plain_values_come_back_and_the_root_stays_the_same_dict(agent: FakeAgen
 
 
 @pytest.mark.parametrize("name", ALL_DTYPES)
-def test_every_dtype_comes_back_bit_by_bit(agent: FakeAgent, name: str) -> None:
+def test_every_dtype_comes_back_bit_by_bit(fake: FakeAgent, name: str) -> None:
     shapes = [(3, 4), (0, 3), (1,), (5, 1, 2)] + ([] if name == "F4" else [()])
     tensors = {f"t{i}": random_tensor(name, shape, seed=i) for i, shape in enumerate(shapes)}
     tensors["strided"] = random_tensor(name, (4, 6), seed=9).t()
@@ -66,7 +66,7 @@ def test_every_dtype_comes_back_bit_by_bit(agent: FakeAgent, name: str) -> None:
         assert bits(held[key]) == bits(tensor), key
 
 
-def test_arrays_of_every_kind_come_back(agent: FakeAgent) -> None:
+def test_arrays_of_every_kind_come_back(fake: FakeAgent) -> None:
     rng = np.random.default_rng(1)
     arrays: dict[str, Any] = {
         dt: rng.integers(0, 100, (3, 2)).astype(dt)
@@ -88,7 +88,7 @@ def test_arrays_of_every_kind_come_back(agent: FakeAgent) -> None:
         assert key == "big_endian" or again["a"][key].dtype == array.dtype
 
 
-def test_tensors_in_every_kind_of_container_come_back(agent: FakeAgent) -> None:
+def test_tensors_in_every_kind_of_container_come_back(fake: FakeAgent) -> None:
     import collections
 
     t = torch.arange(3.0)
@@ -135,13 +135,13 @@ def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int = 1) ->
     return losses
 
 
-def test_a_module_with_tied_parameters_is_stored_once_per_tensor(agent: FakeAgent) -> None:
+def test_a_module_with_tied_parameters_is_stored_once_per_tensor(fake: FakeAgent) -> None:
     torch.manual_seed(1)
     model = Tied()
     optimizer = torch.optim.AdamW(model.parameters())
     train(model, optimizer, 2)
     save({"model": model, "optimizer": optimizer})
-    request = next(r for r in agent.requests if r["do"] == "register")
+    request = next(r for r in fake.requests if r["do"] == "register")
     names = [piece["name"] for piece in request["pieces"] if piece["component"] == "model"]
     assert "wte.weight" in names and "head.weight" not in names and "scratch" not in names
     assert request["state"]["state"]["model"]["head.weight"]["name"] == "wte.weight"
@@ -154,7 +154,7 @@ def test_a_module_with_tied_parameters_is_stored_once_per_tensor(agent: FakeAgen
     assert train(other, state["optimizer"], 3) == expected
 
 
-def test_bf16_parameters_keep_fp32_moments_and_the_optimizer_is_never_touched_by_a_save(agent: FakeAgent) -> None:
+def test_bf16_parameters_keep_fp32_moments_and_the_optimizer_is_never_touched_by_a_save(fake: FakeAgent) -> None:
     def build() -> tuple[nn.Module, torch.optim.Optimizer]:
         torch.manual_seed(2)
         model = nn.Linear(4, 3).to(torch.bfloat16)
@@ -186,7 +186,7 @@ def test_bf16_parameters_keep_fp32_moments_and_the_optimizer_is_never_touched_by
                 assert bits(found) == bits(value), (index, key)
 
 
-def test_an_optimizer_without_state_stays_without(agent: FakeAgent) -> None:
+def test_an_optimizer_without_state_stays_without(fake: FakeAgent) -> None:
     model = nn.Linear(2, 2)
     save({"model": model, "optimizer": torch.optim.Adam(model.parameters())})
     other = nn.Linear(2, 2)
@@ -215,7 +215,7 @@ def test_an_optimizer_without_state_stays_without(agent: FakeAgent) -> None:
         "Adafactor",
     ],
 )
-def test_every_optimizer_of_torch_goes_on_as_it_was(agent: FakeAgent, kind: str) -> None:
+def test_every_optimizer_of_torch_goes_on_as_it_was(fake: FakeAgent, kind: str) -> None:
     def build(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
         torch.manual_seed(seed)
         model = nn.Linear(3, 2)
@@ -262,7 +262,7 @@ SCHEDULERS = {
 
 
 @pytest.mark.parametrize("kind", sorted(SCHEDULERS))
-def test_every_scheduler_goes_on_as_it_was(one_agent: FakeAgent, kind: str) -> None:
+def test_every_scheduler_goes_on_as_it_was(one_fake: FakeAgent, kind: str) -> None:
     def build() -> tuple[Any, Any, Any]:
         model = nn.Linear(2, 2)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -285,7 +285,7 @@ def test_every_scheduler_goes_on_as_it_was(one_agent: FakeAgent, kind: str) -> N
     assert steps(optimizer, scheduler) == expected
 
 
-def test_several_modules_and_optimizers_keep_apart(agent: FakeAgent) -> None:
+def test_several_modules_and_optimizers_keep_apart(fake: FakeAgent) -> None:
     def build(seed: int) -> dict[str, Any]:
         torch.manual_seed(seed)
         nets = {"gen": nn.Linear(2, 3), "disc": nn.Linear(2, 3)}
@@ -302,7 +302,7 @@ def test_several_modules_and_optimizers_keep_apart(agent: FakeAgent) -> None:
     save(state)
     again = build(2)
     restore(again)
-    request = next(r for r in agent.requests if r["do"] == "register")
+    request = next(r for r in fake.requests if r["do"] == "register")
     named = {(p["component"], p["name"]) for p in request["pieces"]}
     assert {("nets.gen", "weight"), ("nets.disc", "bias"), ("ema", "weight"), ("ema", "n_averaged")} <= named
     assert {("both", "nets.gen.weight.momentum_buffer"), ("only", "bias.exp_avg")} <= named
@@ -313,7 +313,7 @@ def test_several_modules_and_optimizers_keep_apart(agent: FakeAgent) -> None:
         assert same(state[name].state_dict(), again[name].state_dict())
 
 
-def test_random_state_goes_on_where_it_was(agent: FakeAgent) -> None:
+def test_random_state_goes_on_where_it_was(fake: FakeAgent) -> None:
     def draw() -> list[Any]:
         return [torch.rand(2).tolist(), np.random.normal(size=2).tolist(), random.random()]
 
@@ -352,7 +352,7 @@ class Extra(nn.Linear):
         self.label = state["label"]
 
 
-def test_objects_with_a_state_of_their_own_take_it_back(agent: FakeAgent) -> None:
+def test_objects_with_a_state_of_their_own_take_it_back(fake: FakeAgent) -> None:
     thing, module = Stateful(), Extra(2, 2)
     thing.inner = {"t": torch.arange(4), "n": [1, {2: 3}], "g": torch.Generator().manual_seed(3)}
     module.label = "saved"
@@ -365,7 +365,7 @@ def test_objects_with_a_state_of_their_own_take_it_back(agent: FakeAgent) -> Non
     assert other.label == "saved" and bits(other.weight) == bits(module.weight)
 
 
-def test_a_state_that_does_not_fit_is_refused_whole_and_nothing_is_touched(agent: FakeAgent) -> None:
+def test_a_state_that_does_not_fit_is_refused_whole_and_nothing_is_touched(fake: FakeAgent) -> None:
     torch.manual_seed(1)
     save({"model": nn.Linear(3, 2), "extra": torch.ones(2), "n": 1})
     model = nn.Sequential(nn.Linear(3, 2))
@@ -383,7 +383,7 @@ def test_a_state_that_does_not_fit_is_refused_whole_and_nothing_is_touched(agent
     assert found.state["extra"].sum() == 2
 
 
-def test_what_is_restored_is_never_a_view_of_the_segment(one_agent: FakeAgent) -> None:
+def test_what_is_restored_is_never_a_view_of_the_segment(one_fake: FakeAgent) -> None:
     torch.manual_seed(1)
     model = Tied()
     optimizer = torch.optim.AdamW(model.parameters())
