@@ -18,7 +18,6 @@ from ._targets import Key, Stored, Stream, new_tensor, stored_tensors
 
 Patterns = Union[None, str, Iterable[str]]
 
-# The names of dicts whose members go with a tensor's name; everything else in a tree stays where its tensors are left out.
 _GRANULE = 1 << 20
 
 
