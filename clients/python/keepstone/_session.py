@@ -18,6 +18,7 @@ from ._wire import Connection, ConnectionLost
 SLOTS = 2
 # After a failed attempt to get an agent back, how long a save does not try again: each attempt may take seconds.
 _PAUSE_SECONDS = 10.0
+_GREETINGS = 5
 
 
 class Session:
@@ -51,16 +52,22 @@ class Session:
     # Connection
 
     def _connect(self) -> Connection:
-        try:
-            connection = _agent.connect()
-            answer = self._client.greet(connection, self._generation)
-        except ConnectionLost as lost:
-            raise AgentUnavailable(
-                f"the agent ended while it was greeted: {lost}", _agent.directory(), "see keepstone agent logs"
-            ) from lost
-        self.outlives = str(answer.get("outlives", "node"))
-        self._connection = connection
-        return connection
+        for attempt in range(_GREETINGS):
+            try:
+                connection = _agent.connect()
+                answer = self._client.greet(connection, self._generation)
+            except ConnectionLost as lost:
+                # A dying agent's socket still takes connections for a moment; the next attempt finds, or starts, another.
+                if attempt == _GREETINGS - 1:
+                    raise AgentUnavailable(
+                        f"the agent ended while it was greeted: {lost}", _agent.directory(), "see keepstone agent logs"
+                    ) from lost
+                time.sleep(0.1)
+                continue
+            self.outlives = str(answer.get("outlives", "node"))
+            self._connection = connection
+            return connection
+        raise AssertionError("unreachable")
 
     def _again(self) -> Connection:
         """A new connection after the old one's end: another agent, started if need be, which is told of our last seal."""
