@@ -7,6 +7,7 @@ import drain
 import restore
 import stall
 import steptime
+import torch
 
 
 def main():
@@ -20,6 +21,7 @@ def main():
     parser.add_argument("--folder", default=os.path.join(here, "..", "target", "road"))
     parser.add_argument("--results", default=os.path.join(here, "..", "RESULTS.md"))
     options = parser.parse_args()
+    torch.set_num_threads(os.cpu_count())
     folder = os.path.abspath(options.folder)
     every = options.what == "all"
     if every or options.what == "stall":

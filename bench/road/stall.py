@@ -63,13 +63,17 @@ def measure_ours(store, state, rounds):
 
 
 def measure_peers(folder, state, rounds):
+    import torch.distributed
     import torch.distributed.checkpoint as dcp
     from torch.distributed.checkpoint.state_dict_saver import AsyncCheckpointerType
 
+    if not torch.distributed.is_initialized():  # the process form of async_save wants a group, also of one
+        torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
     plain, thread, process = [], [], []
     for i in range(rounds):
         for name, into in (("save", plain), ("thread", thread), ("process", process)):
             target = os.path.join(folder, f"{name}-{i}")
+            shutil.rmtree(target, ignore_errors=True)
             os.makedirs(target)
             begin = time.perf_counter()
             if name == "save":

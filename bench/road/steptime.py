@@ -3,6 +3,7 @@
 import os
 import shutil
 import statistics
+import subprocess
 import time
 
 import torch
@@ -31,11 +32,12 @@ def run(folder, gib, rate, results):
     optimizer = torch.optim.AdamW(model.parameters())
     data = torch.randn(64, 512)
     state = {"model": tensors(int(gib * 2**30), 300)}
+    subprocess.run([os.path.join(os.environ["KEEPSTONE_HOME"], "keepstone"), "agent", "start"] + (["--limit-rate", rate] if rate else []), check=True, stdout=subprocess.DEVNULL)
     for _ in range(50):
         step_seconds(model, optimizer, data)
     medians = {"A": [], "B": []}
     drained = []
-    with keepstone.Checkpointer(store, run="bench", every="1steps", keep_last=2, resume="never", rng=False, limit_rate=rate) as ckpt:
+    with keepstone.Checkpointer(store, run="bench", every="1steps", keep_last=2, resume="never", rng=False) as ckpt:
         for step in range(1, 4):
             ckpt.save(step, state, wait=True)
         step = 4

@@ -1,5 +1,6 @@
 package dev.keepstone.client;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -132,7 +133,7 @@ class ClientTest {
       assertThat(saved.byteLength()).isEqualTo(2 * (4096 + 20));
       assertThat(saved.replanned()).isFalse();
       assertThat(client.awaitDurable(saved, MINUTE)).isEqualTo(new Ended.Committed("2-40", 61.5));
-      FakeAgent.Stored stored = store.get("2-40");
+      FakeAgent.Stored stored = requireNonNull(store.get("2-40"));
       assertThat(stored.state())
           .isEqualTo(
               Json.object()
@@ -293,7 +294,8 @@ class ClientTest {
       Saved saved = client.save(2, List.of(Json.of(large)), Map.of());
       assertThat(saved.replanned()).isTrue();
       assertThat(client.awaitDurable(saved, MINUTE)).isNotNull();
-      assertThat(store.get("2-2").state().array("values")).containsExactly(Json.of(large));
+      assertThat(requireNonNull(store.get("2-2")).state().array("values"))
+          .containsExactly(Json.of(large));
       assertThat(agent.mapped().head().stateCapacity()).isGreaterThan(200_000);
     }
   }
@@ -311,8 +313,8 @@ class ClientTest {
       assertThat(second.layout()).isEqualTo(2);
       assertThat(saved.generation()).isEqualTo(1);
     }
-    assertThat(store.get("2-1").pieces()).hasSize(1);
-    assertThat(store.get("2-2").pieces()).hasSize(3);
+    assertThat(requireNonNull(store.get("2-1")).pieces()).hasSize(1);
+    assertThat(requireNonNull(store.get("2-2")).pieces()).hasSize(3);
   }
 
   @Test
@@ -339,7 +341,7 @@ class ClientTest {
       Saved saved = client.save(1, List.of(), Map.of("loss", Double.NaN));
       assertThat(client.awaitDurable(saved, MINUTE)).isNotNull();
     }
-    assertThat(store.get("2-1").state().object("metrics").object("loss"))
+    assertThat(requireNonNull(store.get("2-1")).state().object("metrics").object("loss"))
         .isEqualTo(Json.object().put("~", "float").put("v", "nan").build());
   }
 
@@ -433,7 +435,7 @@ class ClientTest {
                   new Source("model", low, () -> momentBytes.asSlice(8, 8))));
       assertThat(client.awaitDurable(save(client, 1), MINUTE)).isNotNull();
     }
-    assertThat(store.get("2-1").pieces().get(new RegisteredPiece("model", low)))
+    assertThat(requireNonNull(store.get("2-1")).pieces().get(new RegisteredPiece("model", low)))
         .isEqualTo(momentBytes.asSlice(8, 8).toArray(ValueLayout.JAVA_BYTE));
   }
 

@@ -1,6 +1,7 @@
 package dev.keepstone.client;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.keepstone.core.json.Json;
@@ -18,6 +19,6 @@ class StateAreaTest {
     metrics.put("grad_norm", Double.NaN);
     byte[] area = StateArea.encode(metrics, List.of(Json.of(81920), Json.object().build()));
     assertThat(new String(area, UTF_8))
-        .isEqualTo(SpecText.examples("segment.md").get("state-area").strip());
+        .isEqualTo(requireNonNull(SpecText.examples("segment.md").get("state-area")).strip());
   }
 }
