@@ -44,6 +44,7 @@ class Model(nn.Module):
         layer = nn.TransformerEncoderLayer(width, 4, 4 * width, dropout=0.1, batch_first=True, norm_first=True)
         self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
         self.head = nn.Linear(width, 256, bias=False)
+        nn.init.normal_(self.token.weight, std=0.02)
         self.head.weight = self.token.weight  # tied, as in most language models
 
     def forward(self, tokens: Tensor) -> Tensor:

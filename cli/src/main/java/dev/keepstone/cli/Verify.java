@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import picocli.CommandLine.Command;
@@ -34,6 +35,8 @@ import picocli.CommandLine.Parameters;
 final class Verify implements Verb {
   /// More lines help nobody; the document has them all.
   private static final int MOST_TOLD = 20;
+
+  private static final double NANOS = 1e9;
 
   @Parameters(
       paramLabel = "PATH_OR_REF",
@@ -60,15 +63,18 @@ final class Verify implements Verb {
   @Override
   public Answer run(Console console) throws IOException {
     Optional<Reference> reference = Reference.find(what, console.shell().host().disk());
+    long began = console.shell().host().clock().nanos();
     VerifyReport report =
         reference.isPresent() ? stored(reference.get(), console) : foreign(console);
-    Json.Obj fields = json(report);
+    double seconds = (console.shell().host().clock().nanos() - began) / NANOS;
+    Json.Obj fields = json(report, seconds);
     if (report.ok()) {
       console.say(
           (report.deep() ? "every byte verified: " : "structure verified: ")
               + Units.count(report.files(), "file")
               + ", "
-              + Units.size(report.bytes()));
+              + Units.size(report.bytes())
+              + String.format(Locale.ROOT, " in %.1f s", seconds));
       return Answer.of(fields);
     }
     report.problems().stream().limit(MOST_TOLD).forEach(problem -> tell(problem, console));
@@ -131,11 +137,12 @@ final class Verify implements Verb {
     console.say("  found       " + problem.found());
   }
 
-  private static Json.Obj json(VerifyReport report) {
+  private static Json.Obj json(VerifyReport report, double seconds) {
     return Json.object()
         .put("deep", report.deep())
         .put("files", report.files())
         .put("bytes", report.bytes())
+        .put("seconds", seconds)
         .put("problems", Json.array(report.problems().stream().map(Verify::json).toList()))
         .build();
   }
