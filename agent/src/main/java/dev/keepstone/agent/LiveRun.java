@@ -17,6 +17,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -31,6 +32,9 @@ final class LiveRun implements AutoCloseable {
 
   /// How long an attempt waits for them.
   private static final long COMMIT_NANOS = TimeUnit.MINUTES.toNanos(20);
+
+  /// How long an attempt whose outcome is not known is looked at. It holds a slot so long.
+  private static final long UNKNOWN_NANOS = TimeUnit.MINUTES.toNanos(2);
 
   private final RunKey key;
   private final Roster roster;
@@ -87,6 +91,12 @@ final class LiveRun implements AutoCloseable {
   /// Wakes who waits for something of this run.
   void changed() {
     roster.changed();
+  }
+
+  /// What became of an attempt that this agent does not remember; empty where the store does not
+  /// tell either.
+  Optional<Ended> ended(CheckpointId id) {
+    return publication.ended(id);
   }
 
   /// Checkpoints that this agent is writing.
@@ -211,11 +221,11 @@ final class LiveRun implements AutoCloseable {
   private void look() throws InterruptedException {
     for (Stored waiting : List.copyOf(stored)) {
       Publication.Step step = publication.publish(waiting.attempt());
-      boolean late = node.clock().nanos() - waiting.since() > COMMIT_NANOS;
-      if (step instanceof Publication.Step.Waiting(KeepstoneException why) && late) {
+      if (step instanceof Publication.Step.Waiting(KeepstoneException why)
+          && node.clock().nanos() - waiting.since() > patience(why)) {
         step = publication.giveUp(waiting.attempt(), why);
       }
-      if (step instanceof Publication.Step.Over(Ended ended)) {
+      if (step instanceof Publication.Step.Over(Ended ended, var _)) {
         synchronized (roster) {
           stored.remove(waiting);
         }
@@ -224,9 +234,13 @@ final class LiveRun implements AutoCloseable {
     }
   }
 
+  private static long patience(KeepstoneException why) {
+    return why instanceof KeepstoneException.Busy ? COMMIT_NANOS : UNKNOWN_NANOS;
+  }
+
   private void settle(Attempt attempt, Publication.Step step) {
     switch (step) {
-      case Publication.Step.Over(Ended ended) -> end(attempt, ended);
+      case Publication.Step.Over(Ended ended, var _) -> end(attempt, ended);
       case Publication.Step.Waiting _ -> {
         synchronized (roster) {
           queue.remove(attempt);

@@ -18,6 +18,8 @@ import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.run.Run;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /// Takes one generation from its slot to the manifest (docs/spec/store.md §5): drain, part, extras,
 /// manifest. Each step looks first at what stands, so that what an agent before this one began is
@@ -38,7 +40,9 @@ final class Publication {
   /// How far an attempt came.
   sealed interface Step {
     /// Committed, failed, fenced, or given up.
-    record Over(Ended ended) implements Step {}
+    ///
+    /// @param why it did not become a checkpoint; null where it did
+    record Over(Ended ended, @Nullable KeepstoneException why) implements Step {}
 
     /// Its part stands. Ask [Publication#publish] again, or give up because of this.
     record Waiting(KeepstoneException why) implements Step {}
@@ -47,22 +51,29 @@ final class Publication {
   /// Makes the part stand, whoever wrote it, and tries to commit.
   Step store(Attempt attempt) throws InterruptedException {
     roster.draining(attempt);
+    Layout layout = attempt.segment().file.layout();
+    Drain drain;
+    PartRecord standing;
     try {
       Run run = open(attempt);
-      Drain drain = new Drain(run.tier(), run.names(), node.nonce(), live.pace());
-      int rank = attempt.segment().file.layout().owner().rank();
-      PartRecord standing = run.part(attempt.id(), rank).orElse(null);
+      drain = new Drain(run.tier(), run.names(), node.nonce(), live.pace());
+      standing = run.part(attempt.id(), layout.owner().rank()).orElse(null);
       if (standing == null) {
         standing = put(drain(drain, attempt), run);
       }
-      if (standing instanceof Part part) {
-        drain.putExtras(part, attempt.segment().file.layout());
-      }
-      return publish(attempt);
     } catch (KeepstoneException e) {
       requireNotEnding();
-      return failed(attempt, e);
+      return refuse(attempt, e);
     }
+    try {
+      if (standing instanceof Part part) {
+        drain.putExtras(part, layout);
+      }
+    } catch (KeepstoneException e) {
+      requireNotEnding();
+      return giveUp(attempt, e);
+    }
+    return publish(attempt);
   }
 
   private Run open(Attempt attempt) {
@@ -113,40 +124,68 @@ final class Publication {
 
   /// Tries to commit an attempt whose part, or refusal, stands.
   Step publish(Attempt attempt) throws InterruptedException {
-    CheckpointId id = attempt.id();
     try {
-      Run run = live.open();
-      String on = run.tier().describe(run.names().manifest(id));
-      return switch (new Commit(run).publish(id)) {
-        case Published.Committed() -> committed(attempt);
-        case Published.Incomplete(var missing) ->
-            new Step.Waiting(
-                new KeepstoneException.Busy(
-                    "parts of ranks " + missing + " are missing", on, "wait"));
-        case Published.Unknown(String why) ->
-            new Step.Waiting(new KeepstoneException.OutcomeUnknown(why, on, "look at the store"));
-        case Published.Refused(Refusal refusal) ->
-            over(
-                attempt,
-                new KeepstoneException.Failed(
-                    "rank "
-                        + refusal.rank()
-                        + " refused, "
-                        + refusal.why().text()
-                        + ": "
-                        + refusal.detail(),
-                    on,
-                    "save the next step",
-                    null));
-        case Published.Lost(String why) ->
-            over(attempt, new KeepstoneException.Failed(why, on, "save the next step", null));
-        case Published.Fenced(int start) -> fenced(attempt, start, on);
+      return switch (outcome(attempt.id())) {
+        case Step.Over(Ended.Committed _, var _) -> committed(attempt);
+        case Step.Over over -> tell(over);
+        case Step.Waiting waiting -> waiting;
       };
+    } catch (KeepstoneException.NoSpace | KeepstoneException.Denied e) {
+      requireNotEnding();
+      // The part stands, so the next start commits it. Until a person has made room, the next
+      // saves would wait for the slot.
+      return giveUp(attempt, e);
     } catch (KeepstoneException e) {
       requireNotEnding();
       // The part stands, so that anybody may still commit it: it has not failed for good.
       return new Step.Waiting(e);
     }
+  }
+
+  /// What became of an attempt that this agent does not know, as the store tells; empty where
+  /// nothing of it is there, or it has not ended.
+  Optional<Ended> ended(CheckpointId id) {
+    return outcome(id) instanceof Step.Over(Ended ended, var _)
+        ? Optional.of(ended)
+        : Optional.empty();
+  }
+
+  /// Publishes the manifest where all parts stand, and says what became of the checkpoint, without
+  /// telling anybody.
+  private Step outcome(CheckpointId id) {
+    Run run = live.open();
+    String on = run.tier().describe(run.names().manifest(id));
+    return switch (new Commit(run).publish(id)) {
+      case Published.Committed() -> new Step.Over(new Ended.Committed(id.toString(), 0), null);
+      case Published.Incomplete(var missing) ->
+          new Step.Waiting(
+              new KeepstoneException.Busy(
+                  "parts of ranks " + missing + " are missing", on, "wait"));
+      case Published.Unknown(String why) ->
+          new Step.Waiting(new KeepstoneException.OutcomeUnknown(why, on, "look at the store"));
+      case Published.Refused(Refusal refusal) ->
+          failed(
+              id,
+              "rank %d refused, %s: %s"
+                  .formatted(refusal.rank(), refusal.why().text(), refusal.detail()),
+              on);
+      case Published.Lost(String why) -> failed(id, why, on);
+      case Published.Fenced(int start) ->
+          new Step.Over(
+              new Ended.Fenced(id.toString()),
+              new KeepstoneException.Fenced(
+                  "start " + start + " has taken over and goes on from an older checkpoint",
+                  on,
+                  "stop this trainer"));
+    };
+  }
+
+  private static Step failed(CheckpointId id, String why, String on) {
+    return failed(id, new KeepstoneException.Failed(why, on, "save the next step", null));
+  }
+
+  private static Step.Over failed(CheckpointId id, KeepstoneException why) {
+    return new Step.Over(new Ended.Failed(id.toString(), why), why);
   }
 
   private Step committed(Attempt attempt) {
@@ -160,30 +199,22 @@ final class Publication {
             .put("bytes", attempt.segment().file.layout().byteLength())
             .put("durable_ms", ms)
             .build());
-    return new Step.Over(new Ended.Committed(attempt.id().toString(), ms));
-  }
-
-  private Step fenced(Attempt attempt, int start, String on) {
-    tellFailure(
-        attempt.id(),
-        new KeepstoneException.Fenced(
-            "start " + start + " has taken over and goes on from an older checkpoint",
-            on,
-            "stop this trainer"));
-    return new Step.Over(new Ended.Fenced(attempt.id().toString()));
+    return new Step.Over(new Ended.Committed(attempt.id().toString(), ms), null);
   }
 
   /// Ends an attempt that waited long enough.
   Step giveUp(Attempt attempt, KeepstoneException why) {
-    if (why instanceof KeepstoneException.Busy) {
-      return over(attempt, why);
-    }
-    tellFailure(attempt.id(), why);
-    return new Step.Over(new Ended.Unknown(attempt.id().toString(), why));
+    String id = attempt.id().toString();
+    return tell(
+        new Step.Over(
+            why instanceof KeepstoneException.Busy
+                ? new Ended.Failed(id, why)
+                : new Ended.Unknown(id, why),
+            why));
   }
 
   /// The drain failed: say so in the store, where that can be, so that no rank waits for this one.
-  private Step failed(Attempt attempt, KeepstoneException why) {
+  private Step refuse(Attempt attempt, KeepstoneException why) {
     LayoutOwner owner = attempt.segment().file.layout().owner();
     Refusal.Why kind =
         why instanceof KeepstoneException.NoSpace ? Refusal.Why.NO_SPACE : Refusal.Why.FAILED;
@@ -193,7 +224,7 @@ final class Publication {
       // The disk that failed the drain often fails this too; others then wait for their timeout.
       events.note("could not refuse " + attempt.id() + ": " + e.what());
     }
-    return over(attempt, why);
+    return tell(failed(attempt.id(), why));
   }
 
   /// Puts a refusal of one rank.
@@ -202,13 +233,13 @@ final class Publication {
     new Commit(run).putPart(new Refusal(run.uid(), id, rank, world, node.nonce(), why, detail));
   }
 
-  private Step over(Attempt attempt, KeepstoneException why) {
-    tellFailure(attempt.id(), why);
-    return new Step.Over(new Ended.Failed(attempt.id().toString(), why));
-  }
-
-  private void tellFailure(CheckpointId id, KeepstoneException why) {
-    events.add("failed", live.fields(id).put("error", WireError.toJson(why)).build());
+  private Step tell(Step.Over over) {
+    KeepstoneException why = over.why();
+    if (why != null) {
+      CheckpointId id = CheckpointId.parse(over.ended().id());
+      events.add("failed", live.fields(id).put("error", WireError.toJson(why)).build());
+    }
+    return over;
   }
 
   private static String part(Run run, CheckpointId id, int rank) {

@@ -10,7 +10,6 @@ import dev.keepstone.segment.wire.Request;
 import dev.keepstone.store.part.Refusal;
 import dev.keepstone.store.reference.CheckpointId;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -265,17 +264,24 @@ final class Verbs implements Talk {
     }
     CheckpointId id = checkpoint(text);
     boolean over = roster.await(() -> !mine.open.containsKey(id), timeoutMs);
+    if (!over) {
+      throw busy(text, timeoutMs);
+    }
+    return new Answer.Wait(
+        List.of(
+            remembered(mine, id)
+                // Of what ended before this agent was there, the store knows.
+                .or(() -> run().ended(id))
+                .orElseThrow(() ->
+                    new KeepstoneException.NotFound(
+                        "nothing was saved as " + text,
+                        run().key().toString(),
+                        "keepstone ls " + run().key()))));
+  }
+
+  private Optional<Ended> remembered(Trainer mine, CheckpointId id) {
     synchronized (roster) {
-      if (!over) {
-        throw busy(text, timeoutMs);
-      }
-      List<Ended> ended = new ArrayList<>();
-      mine.earlier(id).ifPresent(ended::add);
-      if (ended.isEmpty()) {
-        throw new KeepstoneException.NotFound(
-            "this client has not saved " + text, "client " + mine.client, "look into the store");
-      }
-      return new Answer.Wait(ended);
+      return mine.earlier(id);
     }
   }
 

@@ -81,4 +81,46 @@ final class FaultTest {
     Stores.requireWhole(store, "1-1");
     Stores.requireWhole(store, "1-3");
   }
+
+  /// The part stands, the manifest or what goes before it does not: told at once, not after the
+  /// patience that waits for other ranks, and the slot serves the next saves.
+  @ParameterizedTest
+  @CsvSource({
+    "LINK, NO_SPACE, manifests",
+    "CREATE, NO_SPACE, manifests",
+    "CREATE, DENIED, manifests",
+    "LINK, READ_ONLY, manifests",
+    "CREATE, NO_SPACE, config.json",
+  })
+  void aManifestThatCannotBePutIsToldAtOnceAndTheNextStartPutsIt(
+      Operation.Act act, FaultyDisk.Fault fault, String where) throws Exception {
+    FaultyDisk disk = new FaultyDisk(Disk.local());
+    node.start(256L << 20, Duration.ofSeconds(90), disk);
+    try (RawTrainer trainer = node.trainer("00112233445566ff")) {
+      trainer.start(store, "t1", 100);
+      trainer.register(LAYOUT, null);
+      trainer.save(1);
+      trainer.await("1-1");
+      disk.failing(
+          operation -> operation.act() == act && operation.path().toString().contains(where),
+          fault);
+      for (long step = 2; step <= 4; step++) {
+        trainer.save(step);
+        Ended ended = trainer.await("1-" + step);
+        assertThat(ended)
+            .isInstanceOfSatisfying(
+                Ended.Unknown.class,
+                unknown ->
+                    assertThat(unknown.error())
+                        .isInstanceOfAny(
+                            KeepstoneException.NoSpace.class, KeepstoneException.Denied.class)
+                        .hasMessageContaining(where));
+      }
+      disk.heal();
+      trainer.save(5);
+      assertThat(trainer.await("1-5")).isInstanceOf(Ended.Committed.class);
+    }
+    Stores.requireWhole(store, "1-1");
+    Stores.requireWhole(store, "1-5");
+  }
 }

@@ -16,6 +16,7 @@ import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.run.Run;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -191,6 +192,56 @@ final class RoadTest {
     assertThat(trainer.await("1-10")).isInstanceOf(Ended.Committed.class);
     trainer.close();
     Stores.requireWhole(store, "1-10");
+  }
+
+  @Test
+  void aHeaderHitInSharedMemoryFailsThatSaveAloneAndIsRepaired() throws Exception {
+    node.start();
+    try (RawTrainer trainer = node.trainer(CLIENT)) {
+      trainer.start(store, "t1", 9);
+      trainer.register(LAYOUT, null);
+      SealRecord seal = trainer.seal(1);
+      trainer.segment().shardImage(seal.slot(), 0).set(ValueLayout.JAVA_BYTE, 17, (byte) 'x');
+      trainer.announce(seal);
+      assertThat(trainer.await("1-1"))
+          .isInstanceOfSatisfying(
+              Ended.Failed.class,
+              failed ->
+                  assertThat(failed.error())
+                      .isInstanceOf(KeepstoneException.Integrity.class)
+                      .hasMessageContaining("overwritten in shared memory at byte 17"));
+      for (long step = 2; step <= 4; step++) {
+        trainer.save(step);
+        assertThat(trainer.await("1-" + step)).isInstanceOf(Ended.Committed.class);
+      }
+    }
+    Stores.requireWhole(store, "1-2");
+    Stores.requireWhole(store, "1-3");
+  }
+
+  @Test
+  void anAgentTellsWhatEndedBeforeItWasThere() throws Exception {
+    Agent first = node.start();
+    RawTrainer trainer = node.trainer(CLIENT);
+    trainer.start(store, "t1", 9);
+    trainer.register(LAYOUT, null);
+    for (long step = 1; step <= 3; step++) {
+      trainer.save(step);
+      trainer.await("1-" + step);
+    }
+    trainer.ask(new Request.Refuse(4, "skipped", "no time"));
+    first.close();
+    node.start();
+    trainer.greet();
+    assertThat(trainer.await("1-1")).isInstanceOf(Ended.Committed.class);
+    assertThat(trainer.await("1-4"))
+        .isInstanceOfSatisfying(
+            Ended.Failed.class,
+            failed -> assertThat(failed.error()).hasMessageContaining("skipped: no time"));
+    assertThatThrownBy(() -> trainer.await("1-5"))
+        .isInstanceOf(KeepstoneException.NotFound.class)
+        .hasMessageContaining("nothing was saved as 1-5");
+    trainer.close();
   }
 
   @Test

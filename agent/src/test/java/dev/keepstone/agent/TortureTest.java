@@ -264,9 +264,8 @@ final class TortureTest {
     default boolean ofStart() {
       return switch (this) {
         case After _ -> false;
-        case Event(String kind, int _) -> kind.equals("adopted");
-        case Line(String beginning) ->
-            beginning.equals("parent") || beginning.equals("restoring memory");
+        case Event(String kind, int _) -> kind.equals("started");
+        case Line(String beginning) -> beginning.equals("parent");
       };
     }
 
@@ -277,7 +276,6 @@ final class TortureTest {
       List<String> lines = new ArrayList<>(List.of("opening", "restoring", "restored", "saving"));
       if (test.trainer == null) {
         lines.add("parent");
-        lines.add(test.sealed.isEmpty() ? "saving" : "restoring memory");
       }
       List<String> events =
           new ArrayList<>(
@@ -285,8 +283,9 @@ final class TortureTest {
       if (test.events.count("committed") > ENOUGH_TO_DELETE) {
         events.addAll(List.of("tomb", "purged"));
       }
-      if (test.agent == null && !test.sealed.isEmpty()) {
-        events.add("adopted");
+      if (test.agent == null) {
+        // Adoption comes next.
+        events.add("started");
       }
       return switch (random.nextInt(4)) {
         case 0 -> new After(random.nextInt(900));

@@ -100,16 +100,19 @@ public final class Drain {
   }
 
   /// The agent wrote the header, but the trainer can write anywhere in its slot: a header that it
-  /// hit would give a file nobody can read, with a checksum that says all is well.
+  /// hit would give a file nobody can read, with a checksum that says all is well. Who hit the
+  /// header may have hit tensors too, so this generation is refused; for the slot's next one the
+  /// header is written anew.
   private void requireHeader(SegmentFile segment, int slot, int shard, String name) {
     byte[] expected = segment.layout().header(shard);
     MemorySegment found = segment.shardImage(slot, shard).asSlice(0, expected.length);
     long at = found.mismatch(MemorySegment.ofArray(expected));
     if (at >= 0) {
+      found.copyFrom(MemorySegment.ofArray(expected));
       throw new KeepstoneException.Integrity(
           "the header of the shard was overwritten in shared memory at byte " + at,
           tier.describe(name),
-          "look for a stray write in the trainer; the next save is laid out anew after a restart");
+          "look for a stray write in the trainer; the header is repaired for the next save");
     }
   }
 
