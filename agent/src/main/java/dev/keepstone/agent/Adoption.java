@@ -8,11 +8,16 @@ import dev.keepstone.segment.file.SealRecord;
 import dev.keepstone.segment.file.SegmentFile;
 import dev.keepstone.segment.file.SlotState;
 import dev.keepstone.segment.layout.LayoutOwner;
+import dev.keepstone.segment.memory.RecordLock;
 import dev.keepstone.segment.place.AgentDirectory;
 import java.io.IOException;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -25,16 +30,21 @@ import java.util.Optional;
 /// The lent slot may hold a seal that nobody was told of: it waits until its client greets or is
 /// dead.
 final class Adoption {
+  private static final String CLIENT_LOCKS = "[0-9a-f]".repeat(16) + ".lock";
+  private static final Duration LOCK_YOUTH = Duration.ofMinutes(1);
+
   private final AgentDirectory directory;
   private final Agent agent;
   private final Roster roster;
   private final EventLog events;
+  private final InstantSource clock;
 
-  Adoption(AgentDirectory directory, Agent agent, EventLog events) {
+  Adoption(AgentDirectory directory, Agent agent, EventLog events, InstantSource clock) {
     this.directory = directory;
     this.agent = agent;
     this.roster = agent.roster();
     this.events = events;
+    this.clock = clock;
   }
 
   /// Adopts every segment that is whole, and removes what no agent or client can use. Before the
@@ -55,7 +65,9 @@ final class Adoption {
     }
     found.sort(Comparator.comparingInt(file -> file.layout().owner().layout()));
     found.forEach(this::adopt);
-    removeWindows();
+    removeLeftovers("*.window");
+    removeLeftovers("agent.*.tmp");
+    removeLocks();
   }
 
   private void adopt(SegmentFile file) {
@@ -110,11 +122,31 @@ final class Adoption {
     return waiting;
   }
 
-  private void removeWindows() {
-    try (DirectoryStream<Path> windows = Files.newDirectoryStream(directory.path(), "*.window")) {
-      windows.forEach(this::remove);
+  /// What only a dead agent can have left, now that this one holds `agent.lock`.
+  private void removeLeftovers(String pattern) {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory.path(), pattern)) {
+      files.forEach(this::remove);
     } catch (IOException e) {
-      events.note("cannot list windows: " + e.getMessage());
+      events.note("cannot list " + pattern + ": " + e.getMessage());
+    }
+  }
+
+  /// Locks of clients that died without a segment. One that was made just now may belong to a
+  /// client that is about to take it.
+  private void removeLocks() {
+    Instant recent = clock.instant().minus(LOCK_YOUTH);
+    try (DirectoryStream<Path> locks = Files.newDirectoryStream(directory.path(), CLIENT_LOCKS)) {
+      for (Path lock : locks) {
+        String client = String.valueOf(lock.getFileName()).replace(".lock", "");
+        boolean known = roster.trainers().stream().anyMatch(it -> it.client.equals(client));
+        if (!known
+            && Files.getLastModifiedTime(lock).toInstant().isBefore(recent)
+            && RecordLock.probe(lock) instanceof RecordLock.Holder.Nobody) {
+          remove(lock);
+        }
+      }
+    } catch (IOException | DirectoryIteratorException | KeepstoneException e) {
+      events.note("cannot look at the locks of clients: " + e.getMessage());
     }
   }
 

@@ -116,7 +116,7 @@ final class Agent implements AutoCloseable {
             .put("outlives", outlives.word())
             .put("budget", budget)
             .build());
-    new Adoption(directory, this, events).adopt();
+    new Adoption(directory, this, events, node.clock()).adopt();
     server = Server.open(directory, node.nonce(), events, () -> new Verbs(this));
     Thread.ofPlatform().daemon().name("watch").start(this::live);
   }
@@ -144,13 +144,18 @@ final class Agent implements AutoCloseable {
     }
   }
 
-  /// Drains what is sealed, then frees what dead trainers kept. What living ones hold stays for the
-  /// next agent, which they start when they miss this one.
+  /// Drains what is sealed.
   private void finish() throws InterruptedException {
     boolean drained = roster.await(() -> atOnce || roster.queued() == 0, STOP_PATIENCE_MILLIS);
     if (!drained) {
       events.note("leaves " + roster.queued() + " sealed generations to the next agent");
     }
+  }
+
+  /// Frees what dead trainers kept. What living ones hold stays for the next agent, which they
+  /// start when they miss this one.
+  private void leave() {
+    watch.round();
     synchronized (roster) {
       for (Trainer trainer : roster.trainers()) {
         if (trainer.gone) {
@@ -158,7 +163,7 @@ final class Agent implements AutoCloseable {
         }
       }
     }
-    roster.sweep();
+    watch.letGo();
   }
 
   private void end() {
@@ -169,11 +174,26 @@ final class Agent implements AutoCloseable {
     } catch (IOException e) {
       events.note("closing the socket: " + e.getMessage());
     }
+    if (!atOnce) {
+      // After the connections have ended, and with them what they were reading.
+      leave();
+    }
     roster.runs().forEach(LiveRun::close);
+    remove(directory.info());
     events.note("ended");
+    // Still held: whoever opened it before and locks it after sees that it lost its name.
+    remove(directory.lock());
     events.close();
     lock.close();
     ended.countDown();
+  }
+
+  private void remove(Path file) {
+    try {
+      Files.deleteIfExists(file);
+    } catch (IOException e) {
+      events.note("cannot remove " + file + ": " + e.getMessage());
+    }
   }
 
   /// Ends the agent.

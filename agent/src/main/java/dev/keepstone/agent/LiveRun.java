@@ -160,10 +160,11 @@ final class LiveRun implements AutoCloseable {
     }
   }
 
-  /// Whether something of a dead trainer is on its way. Under the roster's monitor.
+  /// Whether something of a dead trainer has no part yet. What has one is not waited for: a start
+  /// finishes or awaits it itself, and the outcome may not be known before that start has decided.
+  /// Under the roster's monitor.
   boolean owesTheDead() {
-    return queue.stream().anyMatch(attempt -> attempt.trainer().gone)
-        || stored.stream().anyMatch(waiting -> waiting.attempt().trainer().gone);
+    return queue.stream().anyMatch(attempt -> attempt.trainer().gone);
   }
 
   /// Begins the fields of an event of this run.
@@ -245,6 +246,8 @@ final class LiveRun implements AutoCloseable {
         synchronized (roster) {
           queue.remove(attempt);
           stored.add(new Stored(attempt, node.clock().nanos()));
+          // A start may wait for no more than this.
+          roster.changed();
         }
       }
     }

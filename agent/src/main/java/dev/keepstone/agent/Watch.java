@@ -40,6 +40,11 @@ final class Watch {
       look(trainer);
     }
     expire();
+    letGo();
+  }
+
+  /// Frees segments that nothing needs, and forgets the dead that have none.
+  void letGo() {
     roster.sweep();
     forget();
   }

@@ -17,6 +17,7 @@ import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -92,7 +93,7 @@ final class FaultTest {
     "LINK, READ_ONLY, manifests",
     "CREATE, NO_SPACE, config.json",
   })
-  void aManifestThatCannotBePutIsToldAtOnceAndTheNextStartPutsIt(
+  void aManifestThatCannotBePutIsToldAtOnceAndTheNextSaveWorks(
       Operation.Act act, FaultyDisk.Fault fault, String where) throws Exception {
     FaultyDisk disk = new FaultyDisk(Disk.local());
     node.start(256L << 20, Duration.ofSeconds(90), disk);
@@ -122,5 +123,25 @@ final class FaultTest {
     }
     Stores.requireWhole(store, "1-1");
     Stores.requireWhole(store, "1-5");
+  }
+
+  @Test
+  void theNewestWhoseManifestFoundNoRoomIsCommittedByTheNextStart() throws Exception {
+    FaultyDisk disk = new FaultyDisk(Disk.local());
+    node.start(256L << 20, Duration.ofSeconds(90), disk);
+    try (RawTrainer trainer = node.trainer("00112233445566ff")) {
+      trainer.start(store, "t1", 100);
+      trainer.register(LAYOUT, null);
+      disk.failing(
+          operation -> operation.path().toString().contains("manifests"),
+          FaultyDisk.Fault.NO_SPACE);
+      trainer.save(1);
+      assertThat(trainer.await("1-1")).isInstanceOf(Ended.Unknown.class);
+      disk.heal();
+    }
+    try (RawTrainer next = node.trainer("aaaabbbbccccdddd")) {
+      assertThat(next.start(store, "t2", 100).parent()).isEqualTo("1-1");
+    }
+    Stores.requireWhole(store, "1-1");
   }
 }

@@ -2,15 +2,26 @@ package dev.keepstone.agent;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.keepstone.client.AgentStarter;
+import dev.keepstone.client.Client;
+import dev.keepstone.client.ClientEnvironment;
+import dev.keepstone.client.Launch;
 import dev.keepstone.segment.layout.RegisteredPiece;
 import dev.keepstone.segment.wire.Answer;
 import dev.keepstone.segment.wire.Ended;
 import dev.keepstone.segment.wire.Request;
 import dev.keepstone.store.reference.CheckpointId;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -119,6 +130,55 @@ final class KillTest {
         processes.java(
             AgentMain.class, List.of("--foreground", "--dir", node.directory.path().toString()));
     assertThat(second.waitFor()).isEqualTo(8);
+  }
+
+  /// Two clients that miss an agent each start one: both meet the one that came first.
+  @Test
+  void twoClientsThatStartAnAgentAtOnceMeetTheSame() throws Exception {
+    List<Process> started = new CopyOnWriteArrayList<>();
+    AgentStarter starter =
+        directory -> {
+          try {
+            started.add(
+                processes.java(
+                    AgentMain.class,
+                    List.of("--foreground", "--dir", directory.path().toString())));
+            TortureTrainer.awaitAgent(directory);
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        };
+    List<Callable<Long>> clients = new ArrayList<>();
+    for (long seed : new long[] {1, 2}) {
+      clients.add(() -> {
+        try (Client client = Client.connect(environment(starter, seed), "test")) {
+          Answer.Start _ = client.start(Launch.single(store, "run", "t" + seed));
+          return client.agent().pid();
+        }
+      });
+    }
+    List<Long> met = new ArrayList<>();
+    try (ExecutorService threads = Executors.newFixedThreadPool(2)) {
+      for (Future<Long> pid : threads.invokeAll(clients)) {
+        met.add(pid.get());
+      }
+    }
+    assertThat(started).hasSize(2);
+    Process winner =
+        started.stream().filter(it -> it.pid() == met.getFirst()).findFirst().orElseThrow();
+    Process loser = started.stream().filter(it -> it != winner).findFirst().orElseThrow();
+    assertThat(met).containsOnly(winner.pid());
+    assertThat(loser.waitFor()).isEqualTo(8);
+    assertThat(winner.isAlive()).isTrue();
+  }
+
+  private ClientEnvironment environment(AgentStarter starter, long seed) {
+    return new ClientEnvironment(
+        node.directory,
+        starter,
+        new Random(seed),
+        new ClientEnvironment.Clocks(Nodes.CLOCK, Nodes.CLOCK::nanos),
+        ClientEnvironment.Patience.DEFAULT);
   }
 
   private void killedTrainer(int announced) throws IOException, InterruptedException {

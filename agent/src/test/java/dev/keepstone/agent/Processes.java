@@ -10,12 +10,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 
 /// Agents and trainers as processes of their own, to be killed.
 final class Processes implements AutoCloseable {
   private final AgentDirectory directory;
-  private final List<Process> started = new ArrayList<>();
+  private final List<Process> started = new CopyOnWriteArrayList<>();
 
   Processes(AgentDirectory directory) {
     this.directory = directory;

@@ -11,9 +11,11 @@ import dev.keepstone.segment.layout.RegisteredPiece;
 import dev.keepstone.segment.wire.Answer;
 import dev.keepstone.segment.wire.Ended;
 import dev.keepstone.segment.wire.Request;
+import dev.keepstone.store.object.Start;
 import dev.keepstone.store.part.Part;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.run.Run;
+import dev.keepstone.store.start.Starts;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -24,9 +26,11 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /// The road from a registered layout to a committed checkpoint, through the socket and the segment.
@@ -217,6 +221,30 @@ final class RoadTest {
     }
     Stores.requireWhole(store, "1-2");
     Stores.requireWhole(store, "1-3");
+  }
+
+  /// The agent died between announcing a start and deciding it. What a dead trainer left is
+  /// committed, but while that start is undecided nobody can say so; the start must not wait for
+  /// that.
+  @Test
+  @Timeout(30)
+  void aStartThatWasAnnouncedAndNotDecidedDoesNotWaitForItself() throws Exception {
+    Agent first = node.start();
+    try (RawTrainer trainer = node.trainer(CLIENT)) {
+      trainer.start(store, "t1", 9);
+      trainer.register(LAYOUT, null);
+      trainer.save(1);
+      trainer.await("1-1");
+    }
+    first.close();
+    Starts starts = new Starts(Stores.run(store), Nodes.CLOCK, id -> Optional.empty());
+    assertThat(starts.join("t2", 1, Start.Wanted.parse("latest")).number()).isEqualTo(2);
+    node.start();
+    try (RawTrainer next = node.trainer("aaaabbbbccccdddd")) {
+      Answer.Start joined = next.start(store, "t2", 9);
+      assertThat(joined.start()).isEqualTo(2);
+      assertThat(joined.parent()).isEqualTo("1-1");
+    }
   }
 
   @Test

@@ -18,7 +18,7 @@ final class TortureAgent {
     AgentOptions options =
         new AgentOptions(
             new AgentDirectory(Path.of(arguments[0])),
-            64L << 20,
+            1L << 30,
             Long.parseLong(arguments[1]),
             AgentOptions.DEFAULT_IDLE,
             GRACE);

@@ -73,7 +73,7 @@ final class TortureTrainer {
   }
 
   /// The other side of [AgentStarter]: the test starts agents, here they are waited for.
-  private static void awaitAgent(AgentDirectory directory) {
+  static void awaitAgent(AgentDirectory directory) {
     for (int look = 0; look < 10_000; look++) {
       try {
         SocketChannel.open(UnixDomainSocketAddress.of(directory.socket())).close();

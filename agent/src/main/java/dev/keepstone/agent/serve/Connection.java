@@ -41,8 +41,12 @@ final class Connection implements Runnable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     } finally {
-      gone.accept(this);
-      talk.ended();
+      try {
+        talk.ended();
+      } finally {
+        // Last: who waits for this connection waits until its conversation has let go.
+        gone.accept(this);
+      }
     }
   }
 

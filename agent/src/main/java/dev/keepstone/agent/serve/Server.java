@@ -14,7 +14,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.UserPrincipal;
-import java.util.Set;
+import java.time.Duration;
+import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 import jdk.net.ExtendedSocketOptions;
@@ -25,12 +26,14 @@ public final class Server implements AutoCloseable {
   /// leak on the other side, and refused before it costs a thread.
   public static final int MAX_CONNECTIONS = 512;
 
+  private static final Duration LEAVE_PATIENCE = Duration.ofSeconds(2);
+
   private final Path socket;
   private final EventLog events;
   private final Supplier<Talk> talks;
   private final UserPrincipal owner;
   private final ServerSocketChannel listening;
-  private final Set<Connection> connections = ConcurrentHashMap.newKeySet();
+  private final Map<Connection, Thread> connections = new ConcurrentHashMap<>();
 
   private Server(Path socket, EventLog events, Supplier<Talk> talks, ServerSocketChannel listening)
       throws IOException {
@@ -93,18 +96,30 @@ public final class Server implements AutoCloseable {
     } else {
       Connection connection =
           new Connection(new FrameChannel(channel), talks.get(), events, connections::remove);
-      connections.add(connection);
-      Thread.ofPlatform().daemon().name("connection").start(connection);
+      Thread thread = Thread.ofPlatform().daemon().name("connection").unstarted(connection);
+      connections.put(connection, thread);
+      thread.start();
     }
   }
 
-  /// Stops accepting, ends every connection and removes the socket.
+  /// Stops accepting, removes the socket, ends every connection and waits a little until they have
+  /// let go of what they used.
   @Override
   public void close() throws IOException {
     Files.deleteIfExists(socket);
     listening.close();
-    for (Connection connection : connections) {
-      connection.close();
+    Map<Connection, Thread> open = Map.copyOf(connections);
+    for (Map.Entry<Connection, Thread> connection : open.entrySet()) {
+      connection.getKey().close();
+      // It may wait for a drain, or for a slot.
+      connection.getValue().interrupt();
+    }
+    try {
+      for (Thread connection : open.values()) {
+        connection.join(LEAVE_PATIENCE);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 }

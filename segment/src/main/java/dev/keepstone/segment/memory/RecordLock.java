@@ -66,35 +66,42 @@ public final class RecordLock implements AutoCloseable {
     record Held(long pid) implements Holder {}
   }
 
-  /// Takes the lock, making the file (mode 0600) where it is missing.
+  /// Takes the lock, making the file (mode 0600) where it is missing. Who holds a lock may remove
+  /// its file.
   ///
   /// @return empty where another process, or this one, holds it
   public static Optional<RecordLock> tryTake(Path path) {
     synchronized (HELD_HERE) {
-      Object existing = inode(path);
-      if (existing != null && HELD_HERE.contains(existing)) {
-        return Optional.empty();
-      }
       try {
-        int descriptor =
-            CLibrary.open(
-                path,
-                CLibrary.O_RDWR | CLibrary.O_CREAT | CLibrary.O_CLOEXEC | CLibrary.O_NONBLOCK,
-                MODE);
-        Object file = inode(path);
-        boolean held = false;
-        try {
-          held = file != null && lock(descriptor);
-        } finally {
-          if (!held) {
-            CLibrary.close(descriptor);
+        while (true) {
+          Object existing = inode(path);
+          if (existing != null && HELD_HERE.contains(existing)) {
+            return Optional.empty();
+          }
+          int descriptor =
+              CLibrary.open(
+                  path,
+                  CLibrary.O_RDWR | CLibrary.O_CREAT | CLibrary.O_CLOEXEC | CLibrary.O_NONBLOCK,
+                  MODE);
+          Object file = null;
+          try {
+            if (!lock(descriptor)) {
+              return Optional.empty();
+            }
+            // The file may have been removed between opening and locking it: then others lock the
+            // one that has the name now, and this lock keeps nobody out.
+            Object opened = inode(Path.of("/proc/self/fd/" + descriptor));
+            file = opened != null && opened.equals(inode(path)) ? opened : null;
+          } finally {
+            if (file == null) {
+              CLibrary.close(descriptor);
+            }
+          }
+          if (file != null) {
+            HELD_HERE.add(file);
+            return Optional.of(new RecordLock(file, descriptor));
           }
         }
-        if (file == null || !held) {
-          return Optional.empty();
-        }
-        HELD_HERE.add(file);
-        return Optional.of(new RecordLock(file, descriptor));
       } catch (SystemError e) {
         throw e.on("take a lock", path);
       }
