@@ -196,7 +196,7 @@ final class LiveRun implements AutoCloseable {
       while (true) {
         Attempt next = next();
         if (next != null) {
-          settle(next, publication.store(next));
+          settle(next, act(next, publication::store));
         }
         look();
       }
@@ -221,7 +221,7 @@ final class LiveRun implements AutoCloseable {
 
   private void look() throws InterruptedException {
     for (Stored waiting : List.copyOf(stored)) {
-      Publication.Step step = publication.publish(waiting.attempt());
+      Publication.Step step = act(waiting.attempt(), publication::publish);
       if (step instanceof Publication.Step.Waiting(KeepstoneException why)
           && node.clock().nanos() - waiting.since() > patience(why)) {
         step = publication.giveUp(waiting.attempt(), why);
@@ -232,6 +232,22 @@ final class LiveRun implements AutoCloseable {
         }
         end(waiting.attempt(), ended);
       }
+    }
+  }
+
+  private interface Act {
+    Publication.Step on(Attempt attempt) throws InterruptedException;
+  }
+
+  /// A bug ends its attempt and not this thread: else no later save of the run would ever end.
+  private Publication.Step act(Attempt attempt, Act act) throws InterruptedException {
+    try {
+      return act.on(attempt);
+    } catch (RuntimeException e) {
+      return publication.giveUp(
+          attempt,
+          new KeepstoneException.Failed(
+              "bug: " + e, key + "@" + attempt.id(), "report this with agent.log", e));
     }
   }
 

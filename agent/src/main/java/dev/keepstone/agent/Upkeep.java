@@ -27,6 +27,10 @@ final class Upkeep implements AutoCloseable {
   private final Thread thread;
 
   private @Nullable KeepRules wanted;
+  // Of the thread's own.
+  private @Nullable Deletion deletion;
+  private @Nullable KeepRules rules;
+
   private boolean due;
   private boolean pending;
 
@@ -68,15 +72,8 @@ final class Upkeep implements AutoCloseable {
 
   private void work() {
     try {
-      @Nullable Deletion deletion = null;
-      @Nullable KeepRules rules = null;
       while (true) {
-        KeepRules asked = next();
-        if (deletion == null || !asked.equals(rules)) {
-          rules = asked;
-          deletion = new Deletion(live.open(), node.clock(), node.nonce(), rules, grace);
-        }
-        round(deletion);
+        round(next());
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -100,22 +97,34 @@ final class Upkeep implements AutoCloseable {
     }
   }
 
-  private void round(Deletion deletion) throws InterruptedException {
+  private void round(KeepRules asked) throws InterruptedException {
     boolean open = true;
     try {
-      deletion.tick(Set.copyOf(live.underWay())).forEach(this::tell);
+      deletion(asked).tick(Set.copyOf(live.underWay())).forEach(this::tell);
       Run run = live.open();
       open = !run.look().tombs().open().isEmpty();
-    } catch (KeepstoneException e) {
+    } catch (RuntimeException e) {
+      // A bug too: this thread is the only one that deletes, and the next round may do better.
       if (Thread.interrupted()) {
         throw new InterruptedException("the agent ends");
       }
-      events.note("upkeep of " + live.key() + ": " + e.what() + " (" + e.on() + ")");
+      events.note("upkeep of " + live.key() + ": " + e);
     }
     synchronized (this) {
       pending = open;
     }
     live.changed();
+  }
+
+  /// The deletion under these rules, with what it knows of announced ones.
+  private Deletion deletion(KeepRules asked) {
+    Deletion known = deletion;
+    if (known == null || !asked.equals(rules)) {
+      known = new Deletion(live.open(), node.clock(), node.nonce(), asked, grace);
+      deletion = known;
+      rules = asked;
+    }
+    return known;
   }
 
   private void tell(DeletionEvent event) {

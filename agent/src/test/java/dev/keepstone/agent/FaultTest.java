@@ -144,4 +144,28 @@ final class FaultTest {
     }
     Stores.requireWhole(store, "1-1");
   }
+
+  /// An exception that no one expects: of a bug, here of a file system that cannot list.
+  @Test
+  void aBugEndsItsAttemptAndNotTheRun() throws Exception {
+    FaultyDisk disk = new FaultyDisk(Disk.local());
+    node.start(256L << 20, Duration.ofMillis(100), disk);
+    try (RawTrainer trainer = node.trainer("00112233445566ff")) {
+      trainer.start(store, "t1", 1);
+      trainer.register(LAYOUT, null);
+      trainer.save(1);
+      trainer.await("1-1");
+      disk.failing(
+          operation -> operation.act() == Operation.Act.LIST, FaultyDisk.Fault.UNSUPPORTED);
+      trainer.save(2);
+      assertThat(trainer.await("1-2"))
+          .isInstanceOfSatisfying(
+              Ended.Unknown.class,
+              unknown -> assertThat(unknown.error()).hasMessageContaining("UnsupportedOperation"));
+      disk.heal();
+      trainer.save(3);
+      assertThat(trainer.await("1-3")).isInstanceOf(Ended.Committed.class);
+    }
+    Stores.requireWhole(store, "1-3");
+  }
 }
