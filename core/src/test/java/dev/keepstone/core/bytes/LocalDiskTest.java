@@ -5,10 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.keepstone.core.failure.KeepstoneException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -204,12 +204,16 @@ class LocalDiskTest {
   }
 
   @Test
-  void missingRightsSurface() throws IOException {
-    Path closed = Files.createDirectory(directory.resolve("closed"));
-    assumeTrue(closed.toFile().setWritable(false));
-    assumeTrue(!Files.isWritable(closed), "the super-user may write everywhere");
-    assertThatThrownBy(() -> disk.create(closed.resolve("x")))
-        .isInstanceOf(AccessDeniedException.class);
+  void missingRightsSurface() {
+    assumeTrue(Libc.LINUX.isPresent());
+    // Where the kernel keeps its own, nobody makes a file, not even the super-user.
+    Path closed = Path.of("/sys/keepstone-test");
+    assertThatThrownBy(() -> disk.create(closed))
+        .isInstanceOfSatisfying(
+            IOException.class,
+            e ->
+                assertThat(KeepstoneException.from(e, "make a file", closed.toString()))
+                    .isInstanceOf(KeepstoneException.Denied.class));
   }
 
   private Path file(String name) throws IOException {
