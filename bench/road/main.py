@@ -34,4 +34,5 @@ def main():
         steptime.run(folder, options.gib[0], options.rate, options.results)
 
 
-main()
+if __name__ == "__main__":  # a peer's process imports this file again
+    main()

@@ -94,7 +94,7 @@ def run(folder, rounds, gib, results):
 
     read, cold, verify, torch_load, dcp_load = [], [], [], [], []
     for _ in range(rounds):
-        read.append(raw.direct_read_seconds(shards)[0])
+        read.append(raw.direct_read_seconds(shards))
         for path in shards:
             raw.drop_from_cache(path)
         answer = fresh(FRESH_TRAINER, store, gib)

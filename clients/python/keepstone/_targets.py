@@ -81,10 +81,10 @@ def _is_array(target: Any) -> bool:
     return numpy is not None and isinstance(target, numpy.ndarray)
 
 
-def copy_from(memory: Any, base: int, stored: Stored, target: Any) -> None:
-    """Copies a stored tensor that lies in `memory` into the target, whatever its strides and device."""
+def copy_from(memory: Any, stored: Stored, target: Any) -> None:
+    """Copies a stored tensor whose pieces lie at their `at` in `memory` into the target, whatever its strides and device."""
     for piece in stored.pieces:
-        begin = base + piece.at
+        begin = piece.at
         if type(target) is bytearray:
             start = piece.offset[0] if piece.offset else 0
             target[start : start + piece.bytes] = memory[begin : begin + piece.bytes]
@@ -177,7 +177,7 @@ class Stream:
         for stored, piece, staging, target in self._staged:
             single = Stored(stored.dtype, stored.shape)
             single.pieces.append(piece._replace(at=0))
-            copy_from(staging, 0, single, target)
+            copy_from(staging, single, target)
         for targets in self._wanted.values():
             for further in targets[1:]:
                 same_into(further, targets[0])
