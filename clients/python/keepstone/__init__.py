@@ -40,3 +40,11 @@ __all__ = [
     "__version__",
     "load",
 ]
+
+# Tracebacks and pickles name what users import, not the file it happens to live in.
+for _public in (
+    AgentUnavailable, Busy, Failed, Fenced, IntegrityError, KeepstoneError, NoSpace, NotFound, Refused,
+    Checkpointer, Loader, Opaque, Restored, Saved,
+):  # fmt: skip
+    _public.__module__ = __name__
+del _public
