@@ -20,6 +20,8 @@ final class Upkeep implements AutoCloseable {
 
   private static final long SHORTEST_ROUND_MILLIS = 100;
 
+  private static final Duration LEAVE_PATIENCE = Duration.ofSeconds(10);
+
   private final LiveRun live;
   private final EventLog events;
   private final Node node;
@@ -142,9 +144,15 @@ final class Upkeep implements AutoCloseable {
     }
   }
 
-  /// Ends after the round under way. Announced deletions are the next agent's.
+  /// Ends with the act under way. Announced deletions are the next agent's.
   @Override
   public void close() {
     thread.interrupt();
+    try {
+      // Nothing of this agent may act on the store once the next one has the lock.
+      thread.join(LEAVE_PATIENCE);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 }
