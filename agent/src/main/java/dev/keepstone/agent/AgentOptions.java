@@ -19,6 +19,9 @@ record AgentOptions(
     @Nullable Long limitRate,
     Duration idle,
     Duration grace) {
+  /// Longer than any machine lives, and still within 63 bits of nanoseconds.
+  static final Duration NO_IDLE_END = Duration.ofDays(36_500);
+
   /// How long an agent stays without anything to do.
   static final Duration DEFAULT_IDLE = Duration.ofMinutes(10);
 

@@ -23,7 +23,7 @@ record CommandLine(AgentOptions options, boolean foreground) {
     AgentDirectory directory = AgentDirectory.of(environment);
     Long budget = null;
     Long limitRate = null;
-    Duration idle = AgentOptions.DEFAULT_IDLE;
+    @Nullable Duration idle = null;
     boolean foreground = false;
     Iterator<String> rest = List.of(arguments).iterator();
     while (rest.hasNext()) {
@@ -36,6 +36,11 @@ record CommandLine(AgentOptions options, boolean foreground) {
         case "--idle" -> idle = time(name, value(name, rest));
         default -> throw new IllegalArgumentException("unknown option " + name);
       }
+    }
+    if (idle == null) {
+      // Who runs it in the foreground supervises it: an end nobody asked for would look like a
+      // crash.
+      idle = foreground ? AgentOptions.NO_IDLE_END : AgentOptions.DEFAULT_IDLE;
     }
     AgentOptions options =
         new AgentOptions(directory, budget, limitRate, idle, AgentOptions.SHORTEST_GRACE);

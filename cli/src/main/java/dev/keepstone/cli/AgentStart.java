@@ -63,7 +63,9 @@ final class AgentStart implements Verb {
   @Option(
       names = "--idle",
       paramLabel = "TIME",
-      description = "End after so long with nothing to do, as in 12h (default: 10min).")
+      description =
+          "End after so long with nothing to do, as in 12h (default: 10min; in the foreground,"
+              + " never).")
   @Nullable String idle;
 
   @Override
@@ -126,7 +128,11 @@ final class AgentStart implements Verb {
         console.say("started: pid " + pid + ", " + directory.path());
         return answer(true, pid, socket);
       }
-      if (agent.waitFor(LOOK_EVERY_MILLIS, TimeUnit.MILLISECONDS)) {
+      boolean ended = agent.waitFor(LOOK_EVERY_MILLIS, TimeUnit.MILLISECONDS);
+      // One that found another agent's lock has lost a race: the winner is about to answer.
+      if (ended && agent.exitValue() == ExitCode.BUSY.number) {
+        Thread.sleep(LOOK_EVERY_MILLIS);
+      } else if (ended) {
         throw new KeepstoneException.AgentUnavailable(
             "the agent ended with " + agent.exitValue() + " before it answered",
             log.toString(),
