@@ -45,7 +45,7 @@ final class StoredView implements CheckpointView {
   /// Receipts of pieces that have bytes, by shard and place in it.
   private final Map<String, NavigableMap<Long, PieceReceipt>> receipts = new HashMap<>();
 
-  private final Map<String, Long> shardBytes = new HashMap<>();
+  private final Map<String, ShardReceipt> shards = new HashMap<>();
   private final Map<String, OpenFile> open = new HashMap<>();
   private final Arena arena = Arena.ofShared();
   private @Nullable MemorySegment scratch;
@@ -61,9 +61,9 @@ final class StoredView implements CheckpointView {
     Map<Named, List<StoredPiece>> pieces = new LinkedHashMap<>();
     for (Part part : parts) {
       for (ShardReceipt shard : part.shards()) {
-        shardBytes.put(shard.file(), shard.bytes());
+        shards.put(shard.path(), shard);
         NavigableMap<Long, PieceReceipt> places = new TreeMap<>();
-        receipts.put(shard.file(), places);
+        receipts.put(shard.path(), places);
         for (PieceReceipt piece : shard.pieces()) {
           if (piece.bytes() > 0) {
             places.put(piece.at(), piece);
@@ -71,7 +71,7 @@ final class StoredView implements CheckpointView {
           pieces
               .computeIfAbsent(
                   new Named(shard.component(), piece.piece().tensor()), _ -> new ArrayList<>())
-              .add(new StoredPiece(piece.piece().slice(), shard.file(), piece.at(), piece.bytes()));
+              .add(new StoredPiece(piece.piece().slice(), shard.path(), piece.at(), piece.bytes()));
         }
       }
     }
@@ -203,7 +203,7 @@ final class StoredView implements CheckpointView {
         "bytes %d..%d do not match their checksum: %s".formatted(begin, begin + length - 1, what),
         "%s, tensor %s"
             .formatted(
-                run.tier().describe(run.names().file(id, piece.file())),
+                describe(piece.file()),
                 JsonWriter.compact(Json.of(receipt.piece().tensor().name()))));
   }
 
@@ -212,19 +212,32 @@ final class StoredView implements CheckpointView {
         what, on, "take another copy of the store, or an earlier checkpoint: @latest~1");
   }
 
-  private OpenFile shard(String file) throws IOException {
-    OpenFile known = open.get(file);
+  private String describe(String path) {
+    return run.tier().describe(name(path));
+  }
+
+  /// Where a shard of this checkpoint lies, be it in another one's folder.
+  private String name(String path) {
+    ShardReceipt shard = shards.get(path);
+    if (shard == null) {
+      throw new IllegalArgumentException("no shard of this checkpoint: " + path);
+    }
+    return run.names().file(shard.home(id), shard.file());
+  }
+
+  private OpenFile shard(String path) throws IOException {
+    OpenFile known = open.get(path);
     if (known != null) {
       return known;
     }
-    String name = run.names().file(id, file);
-    OpenFile shard = run.tier().openShard(name);
-    open.put(file, shard);
-    long expected = shardBytes.getOrDefault(file, 0L);
+    OpenFile shard = run.tier().openShard(name(path));
+    open.put(path, shard);
+    ShardReceipt receipt = shards.get(path);
+    long expected = receipt == null ? 0 : receipt.bytes();
     if (shard.size() != expected) {
       throw damaged(
           "expected a file of %d bytes, found %d".formatted(expected, shard.size()),
-          run.tier().describe(name));
+          describe(path));
     }
     return shard;
   }

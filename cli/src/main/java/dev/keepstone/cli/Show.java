@@ -71,6 +71,7 @@ final class Show implements Verb {
     return Answer.of(
         fields
             .put("tensors", manifest.summary().tensors())
+            .put("used_bytes", manifest.summary().usedBytes())
             .put("components", Json.array(components(parts).stream().map(Json::of).toList()))
             .put("ranks", manifest.summary().world())
             .put("shards", Json.array(shards(parts)))
@@ -115,6 +116,7 @@ final class Show implements Verb {
     console.say(
         "size        "
             + Units.size(listed.bytes())
+            + used(manifest.summary())
             + " in "
             + Units.count(manifest.summary().tensors(), "tensor")
             + " by "
@@ -146,10 +148,20 @@ final class Show implements Verb {
     for (Part part : parts) {
       for (ShardReceipt shard : part.shards()) {
         table.row(
-            shard.file(), shard.component(), Units.size(shard.bytes()), Crc32.hex(shard.crc32()));
+            shard.path(), shard.component(), Units.size(shard.bytes()), Crc32.hex(shard.crc32()));
       }
     }
     table.lines().forEach(console::say);
+  }
+
+  private static String used(Manifest.Summary summary) {
+    return summary.usedBytes() == 0
+        ? ""
+        : " ("
+            + Units.size(summary.ownBytes())
+            + " here, the rest in "
+            + String.join(", ", summary.uses().stream().map(CheckpointId::toString).toList())
+            + ")";
   }
 
   private static Optional<String> parent(Decision decision) {
@@ -168,9 +180,20 @@ final class Show implements Verb {
     String component = components(parts).contains("model") ? "model" : components(parts).first();
     for (Part part : parts) {
       for (ShardReceipt shard : part.shards()) {
-        if (shard.component().equals(component) && !shard.whole()) {
+        if (!shard.component().equals(component)) {
+          continue;
+        }
+        if (!shard.whole()) {
           return Optional.of(
               "tensors of " + component + " lie in pieces, `keepstone export` makes them whole");
+        }
+        if (shard.from() != null) {
+          return Optional.of(
+              "tensors of "
+                  + component
+                  + " lie in the folder of "
+                  + shard.from()
+                  + ", which has stored them before, `keepstone export` brings them together");
         }
       }
     }
@@ -192,6 +215,7 @@ final class Show implements Verb {
         .<Json>map(shard ->
             Json.object()
                 .put("file", shard.file())
+                .put("from", shard.from() == null ? null : shard.from().toString())
                 .put("component", shard.component())
                 .put("bytes", shard.bytes())
                 .put("crc32", Crc32.hex(shard.crc32()))

@@ -51,7 +51,7 @@ final class StoreSpecTest {
       String line = matcher.group(2).replaceAll("\n *", "") + "\n";
       examples.put(matcher.group(1), line.getBytes(StandardCharsets.UTF_8));
     }
-    assertThat(examples).hasSize(11);
+    assertThat(examples).hasSize(13);
     return examples;
   }
 
@@ -70,9 +70,9 @@ final class StoreSpecTest {
       case "run" -> RunMarker.decode(bytes, name).encode();
       case "start" -> Start.decode(bytes, name).encode();
       case "parent" -> Decision.decode(bytes, name).encode();
-      case "part", "refusal" -> PartRecord.decode(bytes, name).encode();
+      case "part", "part-user", "refusal" -> PartRecord.decode(bytes, name).encode();
       case "state" -> StateObject.decode(bytes, name).encode();
-      case "manifest" -> Manifest.decode(bytes, name).encode();
+      case "manifest", "manifest-user" -> Manifest.decode(bytes, name).encode();
       case "tomb" -> Tomb.decode(bytes, name).encode();
       case "end" -> End.decode(bytes, name).encode();
       case "hold" -> Hold.decode(bytes, name).encode();
@@ -118,6 +118,12 @@ final class StoreSpecTest {
   void theManifestOfTheExampleIsWhatItsPartGives() throws IOException {
     StoredPart part = StoredPart.decode(example("part"), "part");
     assertThat(Manifest.of(List.of(part)).encode()).isEqualTo(example("manifest"));
+  }
+
+  @Test
+  void theManifestOfAPartThatUsesAnothersShardNamesItsOwner() throws IOException {
+    StoredPart part = StoredPart.decode(example("part-user"), "part-user");
+    assertThat(Manifest.of(List.of(part)).encode()).isEqualTo(example("manifest-user"));
   }
 
   @Test

@@ -66,7 +66,9 @@ public final class Commit {
 
   private void remove(Part lost) {
     for (ShardReceipt shard : lost.shards()) {
-      tier.delete(names.file(lost.id(), shard.file()));
+      if (shard.from() == null) {
+        tier.delete(names.file(lost.id(), shard.file()));
+      }
     }
     FileReceipt state = lost.state();
     tier.delete(names.file(lost.id(), state.file()));
@@ -165,6 +167,12 @@ public final class Commit {
     if (stands ? run.tombs(id).purged(id) : !Secure.secure(run, id)) {
       return collected(id);
     }
+    if (!stands) {
+      Optional<String> lacking = lacking(manifest.summary().uses());
+      if (lacking.isPresent()) {
+        return new Published.Lost(lacking.get());
+      }
+    }
     return switch (tier.put(names.manifest(id), manifest.encode())) {
       case Put.Committed() -> afterwards(id);
       case Put.Unknown(String why) -> new Published.Unknown(why);
@@ -172,6 +180,21 @@ public final class Commit {
           new Published.Lost(
               tier.describe(names.manifest(id)) + " stands and is not what the parts say");
     };
+  }
+
+  /// Secures what the parts, which stand, need of other checkpoints.
+  ///
+  /// @return what is not there any more
+  private Optional<String> lacking(List<CheckpointId> uses) {
+    for (CheckpointId used : uses) {
+      if (!Secure.secure(run, used)) {
+        return Optional.of("it uses shards of " + used + ", which has been deleted");
+      }
+      if (run.findManifest(used).isEmpty()) {
+        return Optional.of("it uses shards of " + used + ", which is no checkpoint");
+      }
+    }
+    return Optional.empty();
   }
 
   /// Looks at starts after the manifest: a start that announced itself before may have chosen

@@ -171,6 +171,7 @@ public final class Deletion {
       voidDeadStart(tomb, view.starts());
       return;
     }
+    look.users().forEach(user -> held.putIfAbsent(tomb.id(), user + " is about to use its shards"));
     String need = need(tomb.id(), look, held);
     end(tomb, need, events);
   }

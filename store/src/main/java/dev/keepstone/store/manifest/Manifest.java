@@ -18,6 +18,8 @@ import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.SortedSet;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /// `manifests/<id>.json`: its presence commits the checkpoint.
@@ -58,7 +60,8 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
   /// @param world its ranks
   /// @param metrics those of rank 0
   /// @param tensors how many, over all components
-  /// @param bytes sum over its shards
+  /// @param bytes sum over its shards, used ones included: what a restore reads
+  /// @param usedBytes how many of them lie in the folders of other checkpoints
   /// @param health what the numbers look like
   /// @param uses checkpoints whose shards this one needs
   public record Summary(
@@ -68,11 +71,21 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
       Json.Obj metrics,
       long tensors,
       long bytes,
+      long usedBytes,
       Soundness health,
       List<CheckpointId> uses) {
     public Summary {
       Fields.requireUid(uid);
       uses = List.copyOf(uses);
+      if (usedBytes < 0 || usedBytes > bytes) {
+        throw new IllegalArgumentException(
+            "expected at most " + bytes + " bytes used of other checkpoints, found " + usedBytes);
+      }
+    }
+
+    /// Bytes of the shards in its own folder: what its deletion frees.
+    public long ownBytes() {
+      return bytes - usedBytes;
     }
   }
 
@@ -111,11 +124,24 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
 
   /// A file that the checkpoint is made of.
   ///
+  /// @param from the checkpoint in whose folder it lies; null where that is its own
   /// @param component null for all but shards
   public record StoredFile(
-      String file, @Nullable String component, int rank, long bytes, int crc32) {
+      String file,
+      @Nullable CheckpointId from,
+      @Nullable String component,
+      int rank,
+      long bytes,
+      int crc32) {
     public StoredFile {
       Names.requirePlain(file);
+    }
+
+    /// The checkpoint whose folder holds it.
+    ///
+    /// @param own whose manifest this is in
+    public CheckpointId home(CheckpointId own) {
+      return from == null ? own : from;
     }
   }
 
@@ -158,10 +184,14 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
     Part first = parts.getFirst();
     Set<List<String>> tensors = new HashSet<>();
     long bytes = 0;
+    long used = 0;
+    SortedSet<CheckpointId> uses = new TreeSet<>();
     boolean looked = false;
     boolean suspect = false;
     for (Part part : parts) {
+      uses.addAll(part.uses());
       for (ShardReceipt shard : part.shards()) {
+        used += shard.from() == null ? 0 : shard.bytes();
         bytes = Math.addExact(bytes, shard.bytes());
         for (PieceReceipt piece : shard.pieces()) {
           tensors.add(List.of(shard.component(), piece.piece().tensor().name()));
@@ -178,8 +208,9 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
         first.metrics(),
         tensors.size(),
         bytes,
+        used,
         suspect ? Soundness.SUSPECT : looked ? Soundness.OK : Soundness.UNKNOWN,
-        List.of());
+        List.copyOf(uses));
   }
 
   private static List<StoredFile> files(Part part) {
@@ -187,7 +218,12 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
     for (ShardReceipt shard : part.shards()) {
       files.add(
           new StoredFile(
-              shard.file(), shard.component(), part.rank(), shard.bytes(), shard.crc32()));
+              shard.file(),
+              shard.from(),
+              shard.component(),
+              part.rank(),
+              shard.bytes(),
+              shard.crc32()));
     }
     files.add(plain(part.state(), part.rank()));
     for (FileReceipt extra : part.extra()) {
@@ -197,12 +233,12 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
   }
 
   private static StoredFile plain(FileReceipt receipt, int rank) {
-    return new StoredFile(receipt.file(), null, rank, receipt.bytes(), receipt.crc32());
+    return new StoredFile(receipt.file(), null, null, rank, receipt.bytes(), receipt.crc32());
   }
 
   /// The object's bytes.
   public byte[] encode() {
-    return StoreObject.encode(
+    Json.Builder fields =
         StoreObject.begin(KIND)
             .put("uid", summary.uid)
             .put("id", summary.id.toString())
@@ -211,7 +247,12 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
             .put("world", summary.world)
             .put("metrics", summary.metrics)
             .put("tensors", summary.tensors)
-            .put("bytes", summary.bytes)
+            .put("bytes", summary.bytes);
+    if (summary.usedBytes > 0) {
+      fields.put("used_bytes", summary.usedBytes);
+    }
+    return StoreObject.encode(
+        fields
             .put("health", summary.health.text)
             .put("parts", Json.array(parts.stream().map(Manifest::json).toList()))
             .put("files", Json.array(files.stream().map(Manifest::json).toList()))
@@ -231,6 +272,9 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
 
   private static Json json(StoredFile file) {
     Json.Builder fields = Json.object().put("file", file.file);
+    if (file.from != null) {
+      fields.put("from", file.from.toString());
+    }
     if (file.component != null) {
       fields.put("component", file.component);
     }
@@ -265,6 +309,7 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
             fields.object("metrics"),
             Fields.bytes(fields, "tensors"),
             Fields.bytes(fields, "bytes"),
+            fields.has("used_bytes") ? Fields.bytes(fields, "used_bytes") : 0,
             Soundness.parse(fields.text("health")),
             uses(fields)),
         Fields.objects(fields, "parts").stream()
@@ -276,6 +321,7 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
             .map(file ->
                 new StoredFile(
                     file.text("file"),
+                    file.has("from") ? Fields.id(file, "from") : null,
                     file.has("component") ? file.text("component") : null,
                     Fields.count(file, "rank", 0),
                     Fields.bytes(file, "bytes"),

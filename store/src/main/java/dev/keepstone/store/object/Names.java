@@ -14,11 +14,19 @@ import java.util.regex.Pattern;
 public record Names(String run) {
   private static final Pattern PLAIN = Pattern.compile("[A-Za-z0-9][A-Za-z0-9_.-]*");
   private static final Pattern TEMPORARY = Pattern.compile("(.+)\\.[0-9a-f]{8}\\.[0-9]+\\.tmp");
+  private static final String SHARD_TEXT =
+      "([A-Za-z0-9][A-Za-z0-9_.-]*)-[0-9]{5,}\\.[0-9a-f]{8}(?:\\.[1-9][0-9]{0,3})?\\.safetensors";
+  private static final Pattern SHARD = Pattern.compile(SHARD_TEXT);
   private static final Pattern OURS =
       Pattern.compile(
           "state-[0-9]{5,}\\.[0-9a-f]{8}\\.json|config\\.json"
-              + "|[A-Za-z0-9][A-Za-z0-9_.-]*-[0-9]{5,}\\.[0-9a-f]{8}\\.safetensors"
+              + "|"
+              + SHARD_TEXT
               + "|[A-Za-z0-9][A-Za-z0-9_.-]*\\.safetensors\\.index\\.json");
+
+  /// The highest number of a further shard of a component.
+  public static final int MOST_GROUPS = 9999;
+
   private static final String JSON = ".json";
   private static final String PARENT = ".parent.json";
   private static final String END = ".end.json";
@@ -97,8 +105,24 @@ public record Names(String run) {
     return "part-" + rank(rank) + JSON;
   }
 
+  /// The first shard of a component.
   public static String shard(String component, int rank, String nonce) {
-    return component + "-" + rank(rank) + "." + nonce + ".safetensors";
+    return shard(component, rank, nonce, 0);
+  }
+
+  /// One of several shards that one rank has of one component.
+  ///
+  /// @param group 0 to [#MOST_GROUPS]; 0 leaves no mark in the name
+  public static String shard(String component, int rank, String nonce, int group) {
+    String mark = group == 0 ? "" : "." + group;
+    return component + "-" + rank(rank) + "." + nonce + mark + ".safetensors";
+  }
+
+  /// The component whose shard has this file name. What stands behind the last dash has none, so
+  /// that no component's name can be taken for another's.
+  public static Optional<String> componentOf(String shard) {
+    Matcher matcher = SHARD.matcher(shard);
+    return matcher.matches() ? Optional.of(matcher.group(1)) : Optional.empty();
   }
 
   public static String state(int rank, String nonce) {

@@ -7,8 +7,12 @@ import dev.keepstone.store.object.Names;
 import dev.keepstone.store.object.StoreObject;
 import dev.keepstone.store.reference.CheckpointId;
 import java.time.Instant;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
+import java.util.SortedSet;
+import java.util.TreeSet;
 
 /// One rank's receipt of what it stored of one checkpoint.
 ///
@@ -44,11 +48,14 @@ public record Part(
     Ranks.require(uid, nonce, rank, world);
     shards = List.copyOf(shards);
     extra = List.copyOf(extra);
+    Set<String> paths = new HashSet<>();
     for (ShardReceipt shard : shards) {
-      String expected = Names.shard(shard.component(), rank, nonce);
-      if (!shard.file().equals(expected)) {
-        throw new IllegalArgumentException(
-            "expected the shard of this part to be called " + expected + ", found " + shard.file());
+      requireName(shard, rank, nonce);
+      if (id.equals(shard.from())) {
+        throw new IllegalArgumentException(shard.file() + ": used from its own checkpoint " + id);
+      }
+      if (!paths.add(shard.path())) {
+        throw new IllegalArgumentException("two shards of this part are called " + shard.path());
       }
     }
     String expected = Names.state(rank, nonce);
@@ -59,6 +66,38 @@ public record Part(
               + ", found "
               + state.file());
     }
+  }
+
+  private static void requireName(ShardReceipt shard, int rank, String nonce) {
+    boolean named =
+        Names.componentOf(shard.file()).equals(Optional.of(shard.component()))
+            && (shard.from() != null
+                || shard.file().startsWith(ownPrefix(shard.component(), rank, nonce)));
+    if (!named) {
+      throw new IllegalArgumentException(
+          "expected a shard of "
+              + shard.component()
+              + (shard.from() == null
+                  ? " called " + Names.shard(shard.component(), rank, nonce)
+                  : " of " + shard.from())
+              + ", found "
+              + shard.file());
+    }
+  }
+
+  private static String ownPrefix(String component, int rank, String nonce) {
+    return component + "-" + Names.rank(rank) + "." + nonce + ".";
+  }
+
+  /// The checkpoints whose shards it uses.
+  public SortedSet<CheckpointId> uses() {
+    SortedSet<CheckpointId> uses = new TreeSet<>();
+    for (ShardReceipt shard : shards) {
+      if (shard.from() != null) {
+        uses.add(shard.from());
+      }
+    }
+    return uses;
   }
 
   /// Whether all extras are among these files of the folder.

@@ -4,11 +4,16 @@ import dev.keepstone.core.bytes.Crc32;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.store.object.Fields;
 import dev.keepstone.store.object.Names;
+import dev.keepstone.store.reference.CheckpointId;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
-/// One shard as it lies in the checkpoint's folder.
+/// One shard as it lies in a checkpoint's folder: this one's, or that of another checkpoint of the
+/// run which has stored the same bytes before.
 ///
 /// @param file its name in the folder
+/// @param from whose folder it lies in, where that is another checkpoint's; never one that itself
+///   has it from elsewhere
 /// @param component model, optimizer, …
 /// @param bytes size of the file
 /// @param header where its data begins: length prefix and padded header, a granule of its own
@@ -18,6 +23,7 @@ import java.util.List;
 /// @param pieces in file order, without gaps from `header` to the end
 public record ShardReceipt(
     String file,
+    @Nullable CheckpointId from,
     String component,
     long bytes,
     long header,
@@ -52,9 +58,45 @@ public record ShardReceipt(
     }
   }
 
+  /// A shard in the checkpoint's own folder.
+  public ShardReceipt(
+      String file,
+      String component,
+      long bytes,
+      long header,
+      int headerCrc32,
+      int crc32,
+      boolean whole,
+      List<PieceReceipt> pieces) {
+    this(file, null, component, bytes, header, headerCrc32, crc32, whole, pieces);
+  }
+
+  /// The checkpoint whose folder holds the file.
+  ///
+  /// @param own whose part this is in
+  public CheckpointId home(CheckpointId own) {
+    return from == null ? own : from;
+  }
+
+  /// The file as seen from the folder of the checkpoint whose part this is in.
+  public String path() {
+    return from == null ? file : "../" + from + "/" + file;
+  }
+
+  /// The same shard, seen from another checkpoint.
+  ///
+  /// @param home whose folder holds it
+  public ShardReceipt usedFrom(CheckpointId home) {
+    return new ShardReceipt(
+        file, home, component, bytes, header, headerCrc32, crc32, whole, pieces);
+  }
+
   Json.Obj toJson() {
-    return Json.object()
-        .put("file", file)
+    Json.Builder fields = Json.object().put("file", file);
+    if (from != null) {
+      fields.put("from", from.toString());
+    }
+    return fields
         .put("component", component)
         .put("bytes", bytes)
         .put("header", header)
@@ -68,6 +110,7 @@ public record ShardReceipt(
   static ShardReceipt fromJson(Json.Obj fields) {
     return new ShardReceipt(
         fields.text("file"),
+        fields.has("from") ? Fields.id(fields, "from") : null,
         fields.text("component"),
         Fields.bytes(fields, "bytes"),
         Fields.bytes(fields, "header"),

@@ -221,7 +221,7 @@ public final class RestoreStream implements AutoCloseable {
   }
 
   private String describe(ShardReceipt shard) {
-    return tier.describe(names.file(id, shard.file()));
+    return tier.describe(names.file(shard.home(id), shard.file()));
   }
 
   /// Stops reading and waits until nothing writes into the window any more.

@@ -43,7 +43,7 @@ public final class Retention {
         }
       }
       reasons.addAll(needs(view, id, needed));
-      long bytes = view.summary(id).bytes();
+      long bytes = view.summary(id).ownBytes();
       entries.addFirst(
           reasons.isEmpty()
               ? new Entry(id, Action.DELETE, List.of("keep_last=" + rules.keepLast()), bytes)

@@ -4,6 +4,7 @@ import dev.keepstone.store.part.Refusal;
 import dev.keepstone.store.reference.CheckpointId;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /// What lies in a checkpoint's folder: on its way, left half done, or refused, as long as there is
 /// no manifest.
@@ -12,10 +13,17 @@ import java.util.Optional;
 /// @param world its ranks, 0 where no part tells
 /// @param parts ranks that have put theirs, extras and all, in order
 /// @param refusal the first rank's that refused
+/// @param uses checkpoints whose shards the parts there name
 /// @param bytes of all files there
 public record Attempt(
-    CheckpointId id, int world, List<Integer> parts, Optional<Refusal> refusal, long bytes) {
+    CheckpointId id,
+    int world,
+    List<Integer> parts,
+    Optional<Refusal> refusal,
+    Set<CheckpointId> uses,
+    long bytes) {
   public Attempt {
+    uses = Set.copyOf(uses);
     parts = List.copyOf(parts);
   }
 

@@ -165,11 +165,13 @@ final class Objects {
     }
     List<Integer> parts = new ArrayList<>();
     Optional<Refusal> refusal = Optional.empty();
+    Set<CheckpointId> uses = new HashSet<>();
     int world = 0;
     for (int rank : ranks) {
       switch (trusted(id, rank)) {
         case Part part -> {
           world = part.world();
+          uses.addAll(part.uses());
           if (part.extrasIn(files)) {
             parts.add(rank);
           }
@@ -180,7 +182,19 @@ final class Objects {
         }
       }
     }
-    return new Attempt(id, world, parts, refusal, bytes);
+    return new Attempt(id, world, parts, refusal, uses, bytes);
+  }
+
+  /// What has no trusted manifest yet and may still get one.
+  List<Attempt> unfinished() {
+    NavigableSet<CheckpointId> folders = folders();
+    folders.removeAll(manifests().summaries().keySet());
+    TombsSeen ended = read(tombs(), folders::contains);
+    return folders.stream()
+        .filter(id -> !ended.purged(id))
+        .map(this::attempt)
+        .filter(attempt -> attempt.refusal().isEmpty())
+        .toList();
   }
 
   private @Nullable PartRecord trusted(CheckpointId id, int rank) {

@@ -91,20 +91,26 @@ public final class Run {
     }
   }
 
-  /// Looks at tombs and ends, then at one checkpoint's parts, then at manifests, then at starts:
-  /// for who is about to delete that checkpoint. What needs it was put before its tomb was looked
-  /// for, and a start that announced itself meanwhile is seen last.
+  /// Looks at tombs and ends, then at one checkpoint's parts and at those of unfinished ones, then
+  /// at manifests, then at starts: for who is about to delete that checkpoint. What needs it was
+  /// put before its tomb was looked for, and a start that announced itself meanwhile is seen last.
   public LookToDelete lookToDelete(CheckpointId id) {
     TombsSeen tombs = objects.tombs();
     Attempt attempt = objects.attempt(id);
+    List<CheckpointId> users =
+        objects.unfinished().stream()
+            .filter(other -> other.uses().contains(id))
+            .map(Attempt::id)
+            .toList();
     ManifestsSeen manifests = objects.manifests();
     StartsSeen starts = objects.starts();
-    return new LookToDelete(attempt, view(manifests, starts, tombs, Set.of(id)));
+    return new LookToDelete(attempt, users, view(manifests, starts, tombs, Set.of(id)));
   }
 
   /// @param attempt what lies in the folder
+  /// @param users those without a manifest whose parts name its shards
   /// @param view the rest
-  public record LookToDelete(Attempt attempt, View view) {}
+  public record LookToDelete(Attempt attempt, List<CheckpointId> users, View view) {}
 
   private View view(ManifestsSeen manifests, StartsSeen starts) {
     return view(manifests, starts, objects.tombs(), Set.of());

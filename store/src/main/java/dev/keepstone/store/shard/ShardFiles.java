@@ -8,12 +8,13 @@ import dev.keepstone.store.tier.Tier;
 import java.io.IOException;
 import org.jspecify.annotations.Nullable;
 
-/// The one shard that one reader has open: work comes in the order of shards. For one thread.
+/// The one shard, its own or a used one, that one reader has open: work comes in the order of
+/// shards. For one thread.
 public final class ShardFiles implements AutoCloseable {
   private final Tier tier;
   private final Names names;
   private final CheckpointId id;
-  private @Nullable String name;
+  private @Nullable String path;
   private @Nullable OpenFile file;
 
   /// @param names of the run
@@ -29,13 +30,13 @@ public final class ShardFiles implements AutoCloseable {
   /// @throws dev.keepstone.core.failure.KeepstoneException where it cannot be opened
   public OpenFile open(ShardReceipt wanted) {
     OpenFile known = file;
-    if (known != null && wanted.file().equals(name)) {
+    if (known != null && wanted.path().equals(path)) {
       return known;
     }
     close();
-    OpenFile opened = tier.openShard(names.file(id, wanted.file()));
+    OpenFile opened = tier.openShard(names.file(wanted.home(id), wanted.file()));
     file = opened;
-    name = wanted.file();
+    path = wanted.path();
     return opened;
   }
 

@@ -32,6 +32,8 @@ import org.jspecify.annotations.Nullable;
 /// One look at one checkpoint. Problems are collected, not thrown: whoever repairs wants all of
 /// them.
 final class Inspection {
+  private static final String UP = "../";
+
   private final Run run;
   private final Tier tier;
   private final Names names;
@@ -84,17 +86,22 @@ final class Inspection {
     if (stored.size() == manifest.parts().size()) {
       compare(manifest, stored);
     }
+    for (CheckpointId used : manifest.summary().uses()) {
+      for (Disk.Entry entry : tier.entries(names.checkpoint(used))) {
+        if (entry.kind() == Disk.Kind.FILE) {
+          sizes.put(path(used, entry.name()), entry.byteLength());
+        }
+      }
+    }
     Set<String> seen = new HashSet<>();
     for (Manifest.StoredFile file : manifest.files()) {
-      if (!seen.add(file.file())) {
+      String path = path(file.home(id), file.file());
+      if (!seen.add(path)) {
         add(
             Problem.of(
-                describe(file.file()),
-                Kind.MALFORMED,
-                "one file of this name",
-                "two in the manifest"));
+                describe(path), Kind.MALFORMED, "one file of this name", "two in the manifest"));
       }
-      hasSize(file.file(), file.bytes());
+      hasSize(path, file.bytes());
     }
   }
 
@@ -196,7 +203,7 @@ final class Inspection {
   private @Nullable String tensorAt(String file, long position) {
     for (Part part : parts) {
       for (ShardReceipt shard : part.shards()) {
-        if (shard.file().equals(file)) {
+        if (shard.path().equals(file)) {
           for (PieceReceipt piece : shard.pieces()) {
             if (position >= piece.at() && position < piece.at() + piece.bytes()) {
               return piece.piece().tensor().name();
@@ -231,7 +238,7 @@ final class Inspection {
       state(part);
       part.extra().forEach(this::whole);
       for (ShardReceipt shard : part.shards()) {
-        if (sizes.containsKey(shard.file())) {
+        if (sizes.containsKey(shard.path())) {
           shards.add(shard);
         }
       }
@@ -281,7 +288,15 @@ final class Inspection {
     }
   }
 
-  private String describe(String file) {
-    return tier.describe(names.file(id, file));
+  /// A file as seen from the checkpoint's folder ([ShardReceipt#path]).
+  private String path(CheckpointId home, String file) {
+    return home.equals(id) ? file : UP + home + "/" + file;
+  }
+
+  private String describe(String path) {
+    return tier.describe(
+        path.startsWith(UP)
+            ? names.checkpoints() + path.substring(UP.length() - 1)
+            : names.file(id, path));
   }
 }

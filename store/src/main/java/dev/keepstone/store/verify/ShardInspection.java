@@ -37,7 +37,7 @@ final class ShardInspection {
   private final Map<String, Long> sizes;
   private final Consumer<Problem> problems;
 
-  /// @param sizes of the files that are there
+  /// @param sizes of the files that are there, by their path from the checkpoint's folder
   /// @param problems may be called by several threads
   ShardInspection(
       Tier tier,
@@ -264,10 +264,10 @@ final class ShardInspection {
   }
 
   private long size(ShardReceipt shard) {
-    return sizes.getOrDefault(shard.file(), 0L);
+    return sizes.getOrDefault(shard.path(), 0L);
   }
 
   private String describe(ShardReceipt shard) {
-    return tier.describe(names.file(id, shard.file()));
+    return tier.describe(names.file(shard.home(id), shard.file()));
   }
 }
