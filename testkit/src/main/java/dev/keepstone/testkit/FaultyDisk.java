@@ -29,14 +29,13 @@ import org.jspecify.annotations.Nullable;
 /// - closing a file never fails.
 ///
 /// Safe for use by several threads.
-public final class FaultyDisk implements Disk {
-  private final Disk disk;
+public final class FaultyDisk extends GatedDisk {
   private final List<Rule> rules = new ArrayList<>();
   private final List<Operation> operations = new ArrayList<>();
   private boolean crashed;
 
   public FaultyDisk(Disk disk) {
-    this.disk = disk;
+    super(disk);
   }
 
   /// How an operation fails.
@@ -115,11 +114,8 @@ public final class FaultyDisk implements Disk {
     return null;
   }
 
-  private interface Body<T extends @Nullable Object> {
-    T run() throws IOException;
-  }
-
-  private <T extends @Nullable Object> T run(Act act, Path path, Body<T> body) throws IOException {
+  @Override
+  <T extends @Nullable Object> T pass(Act act, Path path, Body<T> body) throws IOException {
     Fault fault = begin(act, path);
     if (fault == null) {
       return body.run();
@@ -130,112 +126,13 @@ public final class FaultyDisk implements Disk {
     throw fault.error(path);
   }
 
-  private void act(Act act, Path path, Effect effect) throws IOException {
-    run(
-        act,
-        path,
-        () -> {
-          effect.run();
-          return null;
-        });
-  }
-
-  private interface Effect {
-    void run() throws IOException;
-  }
-
   @Override
-  public void createDirectories(Path directory) throws IOException {
-    act(Act.CREATE_DIRECTORIES, directory, () -> disk.createDirectories(directory));
-  }
-
-  @Override
-  public OpenFile create(Path file) throws IOException {
-    return new FaultyFile(file, run(Act.CREATE, file, () -> disk.create(file)));
-  }
-
-  @Override
-  public OpenFile open(Path file) throws IOException {
-    return new FaultyFile(file, run(Act.OPEN, file, () -> disk.open(file)));
-  }
-
-  @Override
-  public void link(Path file, Path name) throws IOException {
-    act(Act.LINK, name, () -> disk.link(file, name));
-  }
-
-  @Override
-  public void renameToFree(Path file, Path name) throws IOException {
-    act(Act.RENAME, name, () -> disk.renameToFree(file, name));
-  }
-
-  @Override
-  public void delete(Path file) throws IOException {
-    act(Act.DELETE, file, () -> disk.delete(file));
-  }
-
-  @Override
-  public List<Entry> list(Path directory) throws IOException {
-    return run(Act.LIST, directory, () -> disk.list(directory));
-  }
-
-  @Override
-  public void syncDirectory(Path directory) throws IOException {
-    act(Act.SYNC_DIRECTORY, directory, () -> disk.syncDirectory(directory));
-  }
-
-  @Override
-  public long usableBytes(Path directory) throws IOException {
-    return run(Act.USABLE, directory, () -> disk.usableBytes(directory));
-  }
-
-  private final class FaultyFile implements OpenFile {
-    private final Path path;
-    private final OpenFile file;
-
-    FaultyFile(Path path, OpenFile file) {
-      this.path = path;
-      this.file = file;
-    }
-
-    @Override
-    public long size() throws IOException {
-      return run(Act.SIZE, path, file::size);
-    }
-
-    @Override
-    public long read(long position, MemorySegment target) throws IOException {
-      return run(Act.READ, path, () -> file.read(position, target));
-    }
-
-    @Override
-    public void write(long position, MemorySegment source) throws IOException {
-      Fault fault = begin(Act.WRITE, path);
-      boolean whole = fault == null || fault.takesEffect();
-      file.write(position, whole ? source : source.asSlice(0, source.byteSize() / 2));
-      if (fault != null) {
-        throw fault.error(path);
-      }
-    }
-
-    @Override
-    public void reserve(long byteLength) throws IOException {
-      act(Act.RESERVE, path, () -> file.reserve(byteLength));
-    }
-
-    @Override
-    public void truncate(long byteLength) throws IOException {
-      act(Act.TRUNCATE, path, () -> file.truncate(byteLength));
-    }
-
-    @Override
-    public void sync() throws IOException {
-      act(Act.SYNC, path, file::sync);
-    }
-
-    @Override
-    public void close() throws IOException {
-      file.close();
+  void write(Path path, OpenFile file, long position, MemorySegment source) throws IOException {
+    Fault fault = begin(Act.WRITE, path);
+    boolean whole = fault == null || fault.takesEffect();
+    file.write(position, whole ? source : source.asSlice(0, source.byteSize() / 2));
+    if (fault != null) {
+      throw fault.error(path);
     }
   }
 }

@@ -12,7 +12,6 @@ import java.util.Deque;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -99,33 +98,7 @@ public final class Interleavings<W> {
   /// @param maxRuns after that many runs the exploration counts as failed, not as finished
   /// @throws AssertionError with the schedule, where a check fails or the bound is reached
   public Explored explore(int maxRuns, Check<W> check) {
-    // In a virtual thread, because handing over between those costs a microsecond and to a platform
-    // thread twenty.
-    AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
-    AtomicReference<@Nullable Explored> explored = new AtomicReference<>();
-    Thread explorer =
-        Thread.ofVirtual()
-            .name("explorer")
-            .start(() -> {
-              try {
-                explored.set(new Exploration(maxRuns, check).all());
-              } catch (Throwable e) {
-                failure.set(e);
-              }
-            });
-    try {
-      explorer.join();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new AssertionError("interrupted", e);
-    }
-    Explored result = explored.get();
-    if (result != null) {
-      return result;
-    }
-    throw failure.get() instanceof AssertionError error
-        ? error
-        : new AssertionError("the exploration broke", failure.get());
+    return Stage.play("explorer", () -> new Exploration(maxRuns, check).all());
   }
 
   /// A choice: which actor goes, and whether to its death.

@@ -15,8 +15,8 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.HexFormat;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.random.RandomGenerator;
@@ -24,73 +24,76 @@ import org.jspecify.annotations.Nullable;
 
 /// A disk in memory that knows what a loss of power would leave of it.
 ///
-/// Crash model, as hostile as POSIX allows:
-/// - a change of a directory (a name made, moved or removed) is durable once that directory was
-///   synced, whatever was synced of the file; before, it may be lost or kept, each change apart
-///   from the others, a rename as one change;
-/// - a write or truncation of a file is durable once the file was synced; before, it may be lost,
-///   kept, or kept up to any byte, each apart from the others;
-/// - nothing durable is ever lost. A device that lies about it is not modelled.
+/// Crash model, as hostile as POSIX allows and a device can be. A crash may come between any two
+/// operations ([FaultyDisk] and [TurnsDisk] see to that), and of what was not synced before it
+/// ([#afterCrash]):
+/// - a change of a directory (a name made, linked, moved or removed) is durable once that directory
+///   was synced, whatever was synced of the file; before, it is lost or kept, each change apart
+///   from the others and in no order, a move as one change. The name of a directory is its
+///   parent's: with it goes everything below, synced or not;
+/// - a write or truncation of a file is durable once the file was synced; before, it is lost, kept,
+///   kept up to any byte, kept in some sectors of 512 bytes and not in others, there in length but
+///   zero, or kept with one bit flipped; each apart from the others, and at times in another order
+///   than they were made in;
+/// - nothing durable is ever lost or changed. A device that lies about it is not modelled, nor is
+///   one that rots: that is for tests of verification, which damage files themselves.
+///
+/// How much is kept is drawn once a crash, so that among many seeds there are crashes that keep
+/// nearly everything and crashes that keep nearly nothing. The same generator gives the same crash.
 ///
 /// Safe for use by several threads. Paths are made absolute and normal; nothing outside memory is
 /// touched.
-public final class MemoryDisk implements Disk {
+public final class MemoryDisk implements Disk, GatedDisk.Steps {
   private static final long USABLE_BYTES = 1L << 40;
 
-  private final Tree now;
-  private final Tree durable;
-  private final List<Tree.NameChange> unsyncedNames = new ArrayList<>();
+  private final Folder root;
 
   /// An empty disk.
   public MemoryDisk() {
-    this(new Tree(), new Tree());
+    this(new Folder());
   }
 
-  private MemoryDisk(Tree now, Tree durable) {
-    this.now = now;
-    this.durable = durable;
+  private MemoryDisk(Folder root) {
+    this.root = root;
   }
 
   /// What a crash leaves at worst: everything unsynced is gone.
   public synchronized MemoryDisk afterCrash() {
-    return survivor(durable.copy(), null);
+    return new MemoryDisk(root.survivor(new Aftermath(null)));
   }
 
   /// What a crash leaves when luck decides over everything unsynced.
-  public synchronized MemoryDisk afterCrash(RandomGenerator random) {
-    Tree left = durable.copy();
-    for (Tree.NameChange change : unsyncedNames) {
-      if (random.nextBoolean()) {
-        change.replay(left);
-      }
-    }
-    return survivor(left, random);
-  }
-
-  private static MemoryDisk survivor(Tree names, @Nullable RandomGenerator random) {
-    Map<Inode, Inode> survivors = new HashMap<>();
-    names.files.replaceAll(
-        (path, inode) -> survivors.computeIfAbsent(inode, whole -> whole.survivor(random)));
-    return new MemoryDisk(names, names.copy());
+  public synchronized MemoryDisk afterCrash(RandomGenerator luck) {
+    return new MemoryDisk(root.survivor(new Aftermath(luck)));
   }
 
   /// A digest of all names and contents, as they are now; equal disks have equal ones. Two names of
   /// one file differ from two equal files.
   public synchronized String fingerprint() {
     MessageDigest digest = sha256();
-    Map<Inode, Integer> numbers = new HashMap<>();
-    for (Path directory : now.directories) {
-      digest.update(bytes(directory + "/\n"));
-    }
-    now.files.forEach((path, inode) -> {
-      Integer seen = numbers.putIfAbsent(inode, numbers.size());
-      byte[] head = bytes(path + "\n" + (seen == null ? inode.length : -1) + "," + seen + "\n");
-      digest.update(head);
-      if (seen == null) {
-        digest.update(inode.bytes, 0, inode.length);
+    digest(root, "", digest, new IdentityHashMap<>());
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private static void digest(
+      Folder folder, String path, MessageDigest digest, Map<Inode, Integer> numbers) {
+    folder.now.forEach((name, node) -> {
+      String here = path + "/" + name;
+      switch (node) {
+        case Folder inner -> {
+          digest.update(bytes(here + "/\n"));
+          digest(inner, here, digest, numbers);
+        }
+        case Inode inode -> {
+          Integer seen = numbers.putIfAbsent(inode, numbers.size());
+          digest.update(
+              bytes(here + "\n" + (seen == null ? inode.length : -1) + "," + seen + "\n"));
+          if (seen == null) {
+            digest.update(inode.bytes, 0, inode.length);
+          }
+        }
       }
     });
-    return HexFormat.of().formatHex(digest.digest());
   }
 
   private static byte[] bytes(String text) {
@@ -107,22 +110,49 @@ public final class MemoryDisk implements Disk {
 
   @Override
   public synchronized void createDirectories(Path directory) throws IOException {
-    Path path = normal(directory);
-    for (Path at = path; at != null; at = at.getParent()) {
-      if (now.files.containsKey(at)) {
-        throw new FileAlreadyExistsException(at.toString());
+    Folder parent = root;
+    for (Path name : normal(directory)) {
+      boolean made = !parent.now.containsKey(name.toString());
+      Folder folder = directory(parent, name.toString(), directory);
+      if (made) {
+        parent.sync();
       }
-    }
-    for (Path at = path; at != null && now.directories.add(at); at = at.getParent()) {
-      durable.directories.add(at);
+      parent = folder;
     }
   }
 
   @Override
+  public synchronized void createDirectory(Path directory) throws IOException {
+    Path path = normal(directory);
+    if (path.getFileName() != null) {
+      directory(parent(path), name(path), directory);
+    }
+  }
+
+  private static Folder directory(Folder parent, String name, Path described) throws IOException {
+    switch (parent.now.get(name)) {
+      case Folder folder -> {
+        return folder;
+      }
+      case Inode inode -> throw new FileAlreadyExistsException(described.toString());
+      case null -> {
+        Folder folder = new Folder();
+        parent.make(name, folder);
+        return folder;
+      }
+    }
+  }
+
+  @Override
+  public synchronized boolean isDirectory(Path directory) {
+    return find(normal(directory)) instanceof Folder;
+  }
+
+  @Override
   public synchronized OpenFile create(Path file) throws IOException {
-    Path path = free(file);
+    Path path = normal(file);
     Inode inode = new Inode();
-    change(new Tree.NameChange(null, path, inode));
+    free(path).make(name(path), inode);
     return new MemoryFile(path, inode, true);
   }
 
@@ -135,66 +165,57 @@ public final class MemoryDisk implements Disk {
   @Override
   public synchronized void link(Path file, Path name) throws IOException {
     Inode inode = existing(normal(file));
-    change(new Tree.NameChange(null, free(name), inode));
+    Path path = normal(name);
+    free(path).make(name(path), inode);
   }
 
   @Override
   public synchronized void renameToFree(Path file, Path name) throws IOException {
     Path from = normal(file);
-    Inode inode = existing(from);
-    change(new Tree.NameChange(from, free(name), inode));
+    Path to = normal(name);
+    existing(from);
+    parent(from).move(name(from), free(to), name(to));
   }
 
   @Override
   public synchronized void delete(Path file) throws IOException {
     Path path = normal(file);
-    if (now.directories.contains(path)) {
-      if (!names(path).isEmpty()) {
-        throw new DirectoryNotEmptyException(path.toString());
+    switch (find(path)) {
+      case Folder folder when !folder.now.isEmpty() ->
+          throw new DirectoryNotEmptyException(path.toString());
+      case Node node -> parent(path).remove(name(path));
+      case null -> {
+        // A missing name is success.
       }
-      change(new Tree.NameChange(path, null, null));
-    } else if (now.files.containsKey(path)) {
-      change(new Tree.NameChange(path, null, null));
     }
   }
 
   @Override
   public synchronized List<Entry> list(Path directory) throws IOException {
-    Path path = normal(directory);
-    if (now.files.containsKey(path)) {
-      throw new NotDirectoryException(path.toString());
-    }
-    return names(path);
+    return switch (find(normal(directory))) {
+      case null -> List.of();
+      case Inode inode -> throw new NotDirectoryException(directory.toString());
+      case Folder folder -> {
+        List<Entry> entries = new ArrayList<>();
+        folder.now.forEach((name, node) -> entries.add(entry(name, node)));
+        yield entries;
+      }
+    };
   }
 
-  private List<Entry> names(Path directory) {
-    List<Entry> entries = new ArrayList<>();
-    for (Path path : now.directories) {
-      if (directory.equals(path.getParent())) {
-        entries.add(new Entry(String.valueOf(path.getFileName()), 0, Kind.DIRECTORY));
-      }
-    }
-    now.files.forEach((path, inode) -> {
-      if (directory.equals(path.getParent())) {
-        entries.add(new Entry(String.valueOf(path.getFileName()), inode.length, Kind.FILE));
-      }
-    });
-    return entries;
+  private static Entry entry(String name, Node node) {
+    return switch (node) {
+      case Folder folder -> new Entry(name, 0, Kind.DIRECTORY);
+      case Inode inode -> new Entry(name, inode.length, Kind.FILE);
+    };
   }
 
   @Override
   public synchronized void syncDirectory(Path directory) throws IOException {
-    Path path = normal(directory);
-    if (!now.directories.contains(path)) {
-      throw new NoSuchFileException(path.toString());
+    if (!(find(normal(directory)) instanceof Folder folder)) {
+      throw new NoSuchFileException(directory.toString());
     }
-    unsyncedNames.removeIf(change -> {
-      boolean here = change.in(path);
-      if (here) {
-        change.replay(durable);
-      }
-      return here;
-    });
+    folder.sync();
   }
 
   @Override
@@ -202,32 +223,41 @@ public final class MemoryDisk implements Disk {
     return USABLE_BYTES;
   }
 
-  private void change(Tree.NameChange change) {
-    change.replay(now);
-    unsyncedNames.add(change);
+  private @Nullable Node find(Path path) {
+    Node node = root;
+    for (Path name : path) {
+      node = node instanceof Folder folder ? folder.now.get(name.toString()) : null;
+    }
+    return node;
   }
 
-  private Path free(Path name) throws IOException {
-    Path path = normal(name);
-    if (now.files.containsKey(path) || now.directories.contains(path)) {
-      throw new FileAlreadyExistsException(path.toString());
-    }
+  private Folder parent(Path path) throws IOException {
     Path parent = path.getParent();
-    if (parent == null || !now.directories.contains(parent)) {
+    if (parent == null || !(find(parent) instanceof Folder folder)) {
       throw new NoSuchFileException(path.toString());
     }
-    return path;
+    return folder;
+  }
+
+  /// The directory in which a name is free.
+  private Folder free(Path path) throws IOException {
+    Folder parent = parent(path);
+    if (parent.now.containsKey(name(path))) {
+      throw new FileAlreadyExistsException(path.toString());
+    }
+    return parent;
   }
 
   private Inode existing(Path path) throws IOException {
-    Inode inode = now.files.get(path);
-    if (inode == null) {
-      if (now.directories.contains(path)) {
-        throw new FileSystemException(path.toString(), null, "Is a directory");
-      }
-      throw new NoSuchFileException(path.toString());
-    }
-    return inode;
+    return switch (find(path)) {
+      case Inode inode -> inode;
+      case Folder folder -> throw new FileSystemException(path.toString(), null, "Is a directory");
+      case null -> throw new NoSuchFileException(path.toString());
+    };
+  }
+
+  private static String name(Path path) {
+    return String.valueOf(path.getFileName());
   }
 
   private static Path normal(Path path) {
@@ -279,14 +309,14 @@ public final class MemoryDisk implements Disk {
       byte[] bytes = new byte[Math.toIntExact(source.byteSize())];
       MemorySegment.ofArray(bytes).copyFrom(source);
       synchronized (MemoryDisk.this) {
-        use(true).change(new Inode.ByteChange(position, bytes));
+        use(true).change(new Inode.ByteChange(Math.toIntExact(position), bytes));
       }
     }
 
     @Override
     public void reserve(long byteLength) throws IOException {
       synchronized (MemoryDisk.this) {
-        long length = use(true).length;
+        int length = use(true).length;
         if (byteLength > length) {
           inode.change(
               new Inode.ByteChange(length, new byte[Math.toIntExact(byteLength - length)]));
@@ -298,7 +328,7 @@ public final class MemoryDisk implements Disk {
     public void truncate(long byteLength) throws IOException {
       synchronized (MemoryDisk.this) {
         if (byteLength < use(true).length) {
-          inode.change(new Inode.ByteChange(byteLength, null));
+          inode.change(new Inode.ByteChange((int) byteLength, null));
         }
       }
     }

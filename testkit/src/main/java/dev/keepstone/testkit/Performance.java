@@ -33,10 +33,6 @@ final class Performance implements Turns {
     saw(name);
   }
 
-  interface Script {
-    @Nullable Object play(Turns turns) throws Exception;
-  }
-
   /// Runs up to the first turn.
   void begin(Script script) {
     Thread.ofVirtual().name(name).start(() -> play(script));
