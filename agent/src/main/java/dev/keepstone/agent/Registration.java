@@ -10,6 +10,7 @@ import dev.keepstone.segment.layout.PiecePlace;
 import dev.keepstone.segment.place.AgentDirectory;
 import dev.keepstone.segment.wire.Answer;
 import dev.keepstone.segment.wire.Request;
+import dev.keepstone.store.retention.KeepRules;
 import java.io.IOException;
 import org.jspecify.annotations.Nullable;
 
@@ -90,7 +91,7 @@ final class Registration {
         layout.pieces().stream().map(PiecePlace::at).toList(),
         layout.byteLength(),
         run.usableBytes(),
-        Upkeep.keepLast(layout.owner().policy()));
+        KeepRules.read(layout.owner().policy()).most());
   }
 
   /// The most that this run's segments, and all segments, may have.

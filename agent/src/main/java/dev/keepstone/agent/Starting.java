@@ -1,11 +1,14 @@
 package dev.keepstone.agent;
 
 import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonException;
 import dev.keepstone.segment.wire.Answer;
 import dev.keepstone.segment.wire.Request;
 import dev.keepstone.store.object.Start;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.reference.Which;
+import dev.keepstone.store.retention.KeepRules;
 import dev.keepstone.store.run.Run;
 import dev.keepstone.store.start.Started;
 import dev.keepstone.store.start.Starts;
@@ -46,6 +49,7 @@ final class Starting {
           "request \"start\"",
           "the agent has another working directory: send the whole path");
     }
+    requireRules(request.policy());
     LiveRun live = agent.run(new RunKey(store, request.run()));
     Run run = live.open();
     drainTheDead(live);
@@ -65,6 +69,18 @@ final class Starting {
       live.started(started.start());
     }
     return answer(run, started, hasCheckpoints);
+  }
+
+  /// Rules that are misread would delete what they were to keep: better no start at all.
+  private static void requireRules(Json.Obj policy) {
+    try {
+      KeepRules.read(policy);
+    } catch (JsonException e) {
+      throw new KeepstoneException.Refused(
+          String.valueOf(e.getMessage()),
+          "request \"start\", field \"policy\"",
+          "name known rules");
+    }
   }
 
   private void drainTheDead(LiveRun live) throws InterruptedException {

@@ -3,6 +3,7 @@ package dev.keepstone.agent;
 import dev.keepstone.agent.events.EventLog;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonException;
 import dev.keepstone.store.deletion.Deletion;
 import dev.keepstone.store.deletion.DeletionEvent;
 import dev.keepstone.store.reference.CheckpointId;
@@ -53,16 +54,15 @@ final class Upkeep implements AutoCloseable {
     thread.start();
   }
 
-  /// How many checkpoints a policy keeps; the largest number where it keeps all.
-  static int keepLast(Json.Obj policy) {
-    return policy.get("keep_last") instanceof Json.Int(long count)
-        ? (int) Math.clamp(count, 1, Integer.MAX_VALUE)
-        : Integer.MAX_VALUE;
-  }
-
   /// A checkpoint was committed under this policy: look what is to go.
   synchronized void committed(Json.Obj policy) {
-    wanted = new KeepRules(keepLast(policy));
+    try {
+      wanted = KeepRules.read(policy);
+    } catch (JsonException e) {
+      // A newer client's, in a segment that an agent before this one left: nothing is deleted.
+      events.note("policy of " + live.key() + ": " + e.getMessage() + "; all is kept");
+      return;
+    }
     due = true;
     notifyAll();
   }

@@ -7,7 +7,7 @@ import dev.keepstone.store.object.Names.TombName;
 import dev.keepstone.store.object.Tomb;
 import dev.keepstone.store.part.Part;
 import dev.keepstone.store.reference.CheckpointId;
-import dev.keepstone.store.retention.Retention;
+import dev.keepstone.store.retention.Needs;
 import dev.keepstone.store.run.Attempt;
 import dev.keepstone.store.run.Run;
 import dev.keepstone.store.run.View;
@@ -48,8 +48,9 @@ record Listed(
       held.put(hold.id(), "a reader holds it");
     }
     List<Listed> all = new ArrayList<>();
+    Needs needs = Needs.of(view, held);
     for (CheckpointId id : view.standing()) {
-      all.add(complete(run, view, id, held));
+      all.add(complete(run, view, id, needs));
     }
     for (Attempt attempt : run.attempts(view)) {
       all.add(attempted(view, attempt));
@@ -63,16 +64,12 @@ record Listed(
     return of(run, view).stream().filter(listed -> listed.id.equals(id)).findFirst().orElseThrow();
   }
 
-  private static Listed complete(
-      Run run, View view, CheckpointId id, Map<CheckpointId, String> held) {
+  private static Listed complete(Run run, View view, CheckpointId id, Needs needs) {
     Manifest.Summary summary = view.summary(id);
     boolean onLine = view.starts().line().has(id);
     OptionalInt tomb = view.tombs().open(id);
     List<String> reasons = new ArrayList<>();
-    if (view.latest().equals(Optional.of(id))) {
-      reasons.add("latest");
-    }
-    reasons.addAll(Retention.needs(view, id, held));
+    reasons.addAll(needs.of(id));
     Optional<Tomb> announced =
         tomb.isPresent() ? run.tomb(new TombName(id, tomb.getAsInt())) : Optional.empty();
     announced.ifPresent(found -> reasons.add("deletion announced: " + found.why()));

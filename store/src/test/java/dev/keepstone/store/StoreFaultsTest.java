@@ -68,7 +68,7 @@ final class StoreFaultsTest {
   private void delete(Disk disk) {
     Deletion deletion =
         new Deletion(
-            open(disk, "bbbbbbbb"), clock, "bbbbbbbb", new KeepRules(1), Deletion.AUTOMATIC_GRACE);
+            open(disk, "bbbbbbbb"), clock, "bbbbbbbb", KeepRules.last(1), Deletion.AUTOMATIC_GRACE);
     deletion.tick(Set.of());
     clock.pause(Deletion.AUTOMATIC_GRACE);
     deletion.tick(Set.of());

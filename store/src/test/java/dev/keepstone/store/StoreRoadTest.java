@@ -175,7 +175,7 @@ final class StoreRoadTest {
     for (int step = 10; step <= 50; step += 10) {
       save(new CheckpointId(1, step));
     }
-    assertThat(deleteAll(new KeepRules(2)))
+    assertThat(deleteAll(KeepRules.last(2)))
         .filteredOn(DeletionEvent.Purged.class::isInstance)
         .extracting(DeletionEvent::id)
         .containsExactlyInAnyOrder(id("1-10"), id("1-20"), id("1-30"));
@@ -190,7 +190,7 @@ final class StoreRoadTest {
     start("b", Wanted.LATEST);
     save(id("2-20"));
     save(id("2-30"));
-    deleteAll(new KeepRules(1));
+    deleteAll(KeepRules.last(1));
     assertThat(run.look().visible()).containsExactly(id("1-10"), id("2-30"));
   }
 
@@ -201,7 +201,7 @@ final class StoreRoadTest {
     save(id("1-20"));
     ReaderHold hold = ReaderHold.take(run, id("1-10"), "00000001");
     Deletion deletion =
-        new Deletion(run, clock, Checkpoints.NONCE, new KeepRules(1), Deletion.AUTOMATIC_GRACE);
+        new Deletion(run, clock, Checkpoints.NONCE, KeepRules.last(1), Deletion.AUTOMATIC_GRACE);
     for (int i = 0; i < 20; i++) {
       deletion.tick(Set.of());
       clock.pause(ReaderHold.RENEW_EVERY);
@@ -225,7 +225,7 @@ final class StoreRoadTest {
     save(id("1-10"));
     save(id("1-20"));
     ReaderHold.take(run, id("1-10"), "00000001");
-    deleteAll(new KeepRules(1));
+    deleteAll(KeepRules.last(1));
     assertThat(run.look().visible()).containsExactly(id("1-20"));
   }
 
@@ -238,7 +238,7 @@ final class StoreRoadTest {
         List.of("manifests/README", "checkpoints/1-10/notes.txt", "starts/01.json", "holds.txt")) {
       disk.create(ROOT.resolve("gpt").resolve(name)).close();
     }
-    deleteAll(new KeepRules(1));
+    deleteAll(KeepRules.last(1));
     assertThat(run.look().visible()).containsExactly(id("1-20"));
     assertThat(run.look().damaged()).isEmpty();
     assertThat(tier.list("gpt/checkpoints/1-10")).containsExactly("notes.txt");
@@ -360,7 +360,7 @@ final class StoreRoadTest {
     assertThatExceptionOfType(KeepstoneException.Integrity.class)
         .isThrownBy(() -> start("c", Wanted.LATEST))
         .withMessageContaining("2.parent.json");
-    assertThat(deleteAll(new KeepRules(1))).isEmpty();
+    assertThat(deleteAll(KeepRules.last(1))).isEmpty();
   }
 
   @Test
@@ -368,14 +368,14 @@ final class StoreRoadTest {
     start("a", Wanted.LATEST);
     save(id("1-10"));
     save(id("1-20"));
-    deleteAll(new KeepRules(1));
+    deleteAll(KeepRules.last(1));
     save(id("1-30"));
-    new Deletion(run, clock, Checkpoints.NONCE, new KeepRules(1), Deletion.AUTOMATIC_GRACE)
+    new Deletion(run, clock, Checkpoints.NONCE, KeepRules.last(1), Deletion.AUTOMATIC_GRACE)
         .tick(Set.of());
     Starts starts = new Starts(run, clock, Starts.Check.none());
     var late = starts.join("b", 1, Wanted.LATEST);
     assertThat(run.look().undecided()).isTrue();
-    deleteAll(new KeepRules(1));
+    deleteAll(KeepRules.last(1));
     assertThat(run.look().undecided()).isFalse();
     assertThat(run.look().visible()).containsExactly(id("1-30"));
     assertThat(starts.decide(late)).isEqualTo(new Started(3, Optional.of(id("1-30")), List.of()));

@@ -14,6 +14,7 @@ import dev.keepstone.store.object.Names.TombName;
 import dev.keepstone.store.object.Tomb;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.retention.KeepRules;
+import dev.keepstone.store.retention.Needs;
 import dev.keepstone.store.retention.Plan;
 import dev.keepstone.store.retention.Retention;
 import dev.keepstone.store.run.Attempt;
@@ -118,7 +119,7 @@ public final class Deletion {
 
   private void announce(View view, Set<CheckpointId> draining, List<DeletionEvent> events) {
     for (Plan.Entry entry : Retention.plan(view, rules, held()).deletions()) {
-      announce(view.tombs(), entry.id(), String.join(", ", entry.reasons()), events);
+      announce(view.tombs(), entry.id(), entry.why(), events);
     }
     Set<Attempt> lying = new HashSet<>(run.attempts(view));
     lying.removeIf(attempt -> draining.contains(attempt.id()));
@@ -201,10 +202,10 @@ public final class Deletion {
     if (!onLine) {
       // Rules count on the line only: a wish that was announced stands when a rollback comes
       // between.
-      return String.join(", ", Retention.needs(view, id, held));
+      return String.join(", ", Needs.of(view, held).of(id));
     }
     Plan.Entry entry = Retention.plan(view, rules, held).entry(id).orElseThrow();
-    return entry.action() == Plan.Action.KEEP ? String.join(", ", entry.reasons()) : "";
+    return entry.action() == Plan.Action.KEEP ? entry.why() : "";
   }
 
   private void end(TombName tomb, String need, List<DeletionEvent> events) {

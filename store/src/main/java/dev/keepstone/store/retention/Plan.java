@@ -7,9 +7,11 @@ import java.util.Optional;
 /// What is kept and what goes, before anything is done.
 ///
 /// @param entries every checkpoint that stands, in order
-public record Plan(List<Entry> entries) {
+/// @param warnings what the user may not have meant, such as a metric that no checkpoint has
+public record Plan(List<Entry> entries, List<String> warnings) {
   public Plan {
     entries = List.copyOf(entries);
+    warnings = List.copyOf(warnings);
   }
 
   /// One checkpoint of the plan.
@@ -19,6 +21,11 @@ public record Plan(List<Entry> entries) {
   public record Entry(CheckpointId id, Action action, List<String> reasons, long bytes) {
     public Entry {
       reasons = List.copyOf(reasons);
+    }
+
+    /// The reasons in one line.
+    public String why() {
+      return String.join(", ", reasons);
     }
   }
 

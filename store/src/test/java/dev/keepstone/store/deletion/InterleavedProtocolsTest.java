@@ -184,7 +184,7 @@ final class InterleavedProtocolsTest {
   private static List<DeletionEvent> delete(World world, Turns turns, CheckpointId id) {
     Run run = actor(world, turns);
     Deletion deletion =
-        new Deletion(run, new TestClock(), Checkpoints.NONCE, new KeepRules(1), Duration.ZERO);
+        new Deletion(run, new TestClock(), Checkpoints.NONCE, KeepRules.last(1), Duration.ZERO);
     List<DeletionEvent> events = new ArrayList<>();
     TombsSeen seen = run.tombs(id);
     if (!seen.purged(id)) {
