@@ -274,9 +274,13 @@ final class StoreRoadTest {
     assertThatExceptionOfType(KeepstoneException.NotFound.class)
         .isThrownBy(() -> Reference.parse("/elsewhere/x@latest", disk))
         .withMessageContaining("no store");
+    assertThat(Reference.parse("/data/ckpts/gpt@best~1", disk).which())
+        .isEqualTo(new Which.Back(new Which.Best(), 1));
+    assertThat(Reference.parse("/data/ckpts/gpt@paper_v1.2", disk).which())
+        .isEqualTo(new Which.Tag("paper_v1.2"));
     assertThatExceptionOfType(KeepstoneException.Refused.class)
-        .isThrownBy(() -> Reference.parse("/data/ckpts/gpt@best", disk))
-        .withMessageContaining("needs");
+        .isThrownBy(() -> Reference.parse("/data/ckpts/gpt@paper-v1", disk))
+        .withMessageContaining("names no checkpoint");
   }
 
   @Test

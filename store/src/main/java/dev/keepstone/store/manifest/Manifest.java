@@ -13,6 +13,7 @@ import dev.keepstone.store.part.PieceReceipt;
 import dev.keepstone.store.part.ShardReceipt;
 import dev.keepstone.store.part.StoredPart;
 import dev.keepstone.store.reference.CheckpointId;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
@@ -64,6 +65,7 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
   /// @param usedBytes how many of them lie in the folders of other checkpoints
   /// @param health what the numbers look like
   /// @param uses checkpoints whose shards this one needs
+  /// @param created when the last of its ranks let go of it; null in manifests of older agents
   public record Summary(
       String uid,
       CheckpointId id,
@@ -73,7 +75,8 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
       long bytes,
       long usedBytes,
       Soundness health,
-      List<CheckpointId> uses) {
+      List<CheckpointId> uses,
+      @Nullable Instant created) {
     public Summary {
       Fields.requireUid(uid);
       uses = List.copyOf(uses);
@@ -210,7 +213,8 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
         bytes,
         used,
         suspect ? Soundness.SUSPECT : looked ? Soundness.OK : Soundness.UNKNOWN,
-        List.copyOf(uses));
+        List.copyOf(uses),
+        parts.stream().map(Part::sealed).max(Comparator.naturalOrder()).orElseThrow());
   }
 
   private static List<StoredFile> files(Part part) {
@@ -251,15 +255,15 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
     if (summary.usedBytes > 0) {
       fields.put("used_bytes", summary.usedBytes);
     }
-    return StoreObject.encode(
-        fields
-            .put("health", summary.health.text)
-            .put("parts", Json.array(parts.stream().map(Manifest::json).toList()))
-            .put("files", Json.array(files.stream().map(Manifest::json).toList()))
-            .put(
-                "uses",
-                Json.array(summary.uses.stream().map(id -> Json.of(id.toString())).toList()))
-            .build());
+    fields
+        .put("health", summary.health.text)
+        .put("parts", Json.array(parts.stream().map(Manifest::json).toList()))
+        .put("files", Json.array(files.stream().map(Manifest::json).toList()))
+        .put("uses", Json.array(summary.uses.stream().map(id -> Json.of(id.toString())).toList()));
+    if (summary.created != null) {
+      fields.put("created", summary.created.toString());
+    }
+    return StoreObject.encode(fields.build());
   }
 
   private static Json json(PartFile part) {
@@ -311,7 +315,8 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
             Fields.bytes(fields, "bytes"),
             fields.has("used_bytes") ? Fields.bytes(fields, "used_bytes") : 0,
             Soundness.parse(fields.text("health")),
-            uses(fields)),
+            uses(fields),
+            fields.has("created") ? Fields.instant(fields, "created") : null),
         Fields.objects(fields, "parts").stream()
             .map(part ->
                 new PartFile(

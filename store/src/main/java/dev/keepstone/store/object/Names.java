@@ -2,6 +2,7 @@ package dev.keepstone.store.object;
 
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.reference.Decimal;
+import java.util.Comparator;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Matcher;
@@ -29,6 +30,8 @@ public record Names(String run) {
 
   private static final String JSON = ".json";
   private static final String PARENT = ".parent.json";
+  private static final String SNAPSHOT = "snapshot-";
+  private static final long MOST_BATCHES = (1L << 53) - 1;
   private static final String END = ".end.json";
 
   public Names {
@@ -94,6 +97,18 @@ public record Names(String run) {
 
   public String hold(CheckpointId id, String nonce, int k) {
     return holds() + "/" + id + "." + nonce + "." + k + JSON;
+  }
+
+  public String facts() {
+    return run + "/facts";
+  }
+
+  public String batch(BatchName name) {
+    return facts() + "/" + name.writer + "." + name.sequence + JSON;
+  }
+
+  public String snapshot(long number) {
+    return facts() + "/" + SNAPSHOT + number + JSON;
   }
 
   /// A rank as it stands in names: five digits or more.
@@ -176,6 +191,19 @@ public record Names(String run) {
     return stripped(file, JSON).flatMap(HoldName::find);
   }
 
+  /// The batch of facts that has this file name.
+  public static Optional<BatchName> batchOf(String file) {
+    return stripped(file, JSON).flatMap(BatchName::find);
+  }
+
+  /// The number of the snapshot that has this file name.
+  public static Optional<Long> snapshotOf(String file) {
+    return stripped(file, JSON)
+        .filter(text -> text.startsWith(SNAPSHOT))
+        .map(text -> Decimal.find(text.substring(SNAPSHOT.length()), MOST_BATCHES))
+        .filter(number -> number >= 1);
+  }
+
   /// Whether a name in a checkpoint's folder is one of ours, temporary ones included.
   public static boolean inCheckpoint(String file) {
     Matcher temporary = TEMPORARY.matcher(file);
@@ -204,6 +232,38 @@ public record Names(String run) {
       }
       return CheckpointId.find(fields[0])
           .flatMap(id -> number(fields[2]).map(k -> new HoldName(id, fields[1], k)));
+    }
+  }
+
+  /// Which batch of facts of which writer.
+  ///
+  /// @param writer 8 hex digits
+  /// @param sequence from 1
+  public record BatchName(String writer, long sequence) implements Comparable<BatchName> {
+    private static final Comparator<BatchName> ORDER =
+        Comparator.comparing(BatchName::writer).thenComparingLong(BatchName::sequence);
+
+    public BatchName {
+      Fields.requireNonce(writer);
+      if (sequence < 1 || sequence > MOST_BATCHES) {
+        throw new IllegalArgumentException("a writer's batches count from 1, found " + sequence);
+      }
+    }
+
+    @Override
+    public int compareTo(BatchName other) {
+      return ORDER.compare(this, other);
+    }
+
+    private static Optional<BatchName> find(String text) {
+      int dot = text.indexOf('.');
+      if (dot < 0 || !Fields.isNonce(text.substring(0, dot))) {
+        return Optional.empty();
+      }
+      long sequence = Decimal.find(text.substring(dot + 1), MOST_BATCHES);
+      return sequence < 1
+          ? Optional.empty()
+          : Optional.of(new BatchName(text.substring(0, dot), sequence));
     }
   }
 

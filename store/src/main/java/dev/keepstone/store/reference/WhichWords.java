@@ -2,11 +2,13 @@ package dev.keepstone.store.reference;
 
 import dev.keepstone.core.failure.KeepstoneException;
 import java.util.Optional;
+import java.util.Set;
 import java.util.regex.Pattern;
 
 /// The words after `@` that stand for themselves, without `~N`.
 final class WhichWords {
-  private static final Pattern TAG = Pattern.compile("[A-Za-z][A-Za-z0-9_.]*");
+  private static final Pattern TAG = Pattern.compile("[A-Za-z][A-Za-z0-9_.]{0,127}");
+  private static final Set<String> WORDS = Set.of("latest", "first", "best", "last-good");
 
   private WhichWords() {}
 
@@ -14,10 +16,8 @@ final class WhichWords {
     return switch (text) {
       case "latest" -> Which.LATEST;
       case "first" -> new Which.First();
-      case "best" ->
-          throw refused("@best needs a metric to compare by, which runs do not record yet", on);
-      case "last-good" ->
-          throw refused("@last-good needs recorded verdicts, which runs do not have yet", on);
+      case "best" -> new Which.Best();
+      case "last-good" -> new Which.LastGood();
       default -> number(text, on);
     };
   }
@@ -31,17 +31,22 @@ final class WhichWords {
     if (step >= 0) {
       return new Which.Step(step);
     }
-    throw refused(
-        TAG.matcher(text).matches()
-            ? "\"" + text + "\" would be a tag, and runs do not have tags yet"
-            : "\"" + text + "\" names no checkpoint",
-        on);
+    if (isTag(text)) {
+      return new Which.Tag(text);
+    }
+    throw refused("\"" + text + "\" names no checkpoint", on);
+  }
+
+  /// Whether a text may be a tag: none of the words, and nothing that reads as a number or an id.
+  static boolean isTag(String text) {
+    return TAG.matcher(text).matches() && !WORDS.contains(text);
   }
 
   static KeepstoneException.Refused refused(String what, String on) {
     return new KeepstoneException.Refused(
         what,
         on,
-        "use latest, first, a step (500), an id (3-500), or one of them and ~N (latest~1)");
+        "use latest, best, last-good, first, a step (500), an id (3-500), a tag, or one of them and"
+            + " ~N (latest~1)");
   }
 }

@@ -1,6 +1,7 @@
 package dev.keepstone.store.run;
 
 import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.store.fact.Facts;
 import dev.keepstone.store.manifest.Manifest;
 import dev.keepstone.store.object.Decision;
 import dev.keepstone.store.object.Names;
@@ -123,7 +124,7 @@ public final class Run {
     List<Damaged> damaged = new ArrayList<>(manifests.damaged());
     damaged.addAll(starts.damaged());
     damaged.addAll(tombs.damaged());
-    return new View(name(), manifests.summaries(), starts, tombs, damaged);
+    return new View(name(), manifests.summaries(), starts, tombs, Facts.NONE, damaged);
   }
 
   /// Looks at the folders of checkpoints that have no manifest in a view and are not purged; in

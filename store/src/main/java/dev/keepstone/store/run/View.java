@@ -1,15 +1,23 @@
 package dev.keepstone.store.run;
 
 import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.core.json.Json;
+import dev.keepstone.store.fact.Fact;
+import dev.keepstone.store.fact.Facts;
+import dev.keepstone.store.fact.Metric;
+import dev.keepstone.store.fact.Mode;
 import dev.keepstone.store.manifest.Manifest;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.reference.Which;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.TreeMap;
+import java.util.function.Predicate;
 
 /// What one look at a run saw: facts, and what follows from them. It does not change.
 ///
@@ -17,12 +25,14 @@ import java.util.TreeMap;
 /// @param manifests what each trusted manifest says, by id
 /// @param starts the starts
 /// @param tombs the tombs, and the ends of the checkpoints in `manifests`
+/// @param facts what became known of the checkpoints later
 /// @param damaged every object that cannot be trusted
 public record View(
     String run,
     NavigableMap<CheckpointId, Manifest.Summary> manifests,
     StartsSeen starts,
     TombsSeen tombs,
+    Facts facts,
     List<Damaged> damaged) {
   private static final int MOST_NAMED = 8;
 
@@ -48,10 +58,52 @@ public record View(
     return standing().stream().filter(line::has).toList();
   }
 
-  /// The newest visible checkpoint.
+  /// The newest visible checkpoint that is not quarantined.
   public Optional<CheckpointId> latest() {
-    List<CheckpointId> visible = visible();
-    return visible.isEmpty() ? Optional.empty() : Optional.of(visible.getLast());
+    return newest(id -> !quarantined(id));
+  }
+
+  /// The newest visible checkpoint in which nothing bad was found: not quarantined, and its numbers
+  /// looked at and all finite.
+  public Optional<CheckpointId> lastGood() {
+    return newest(id -> !quarantined(id) && summary(id).health() == Manifest.Soundness.OK);
+  }
+
+  private Optional<CheckpointId> newest(Predicate<CheckpointId> wanted) {
+    return visible().reversed().stream().filter(wanted).findFirst();
+  }
+
+  /// The visible checkpoint, not quarantined, with the best value of a metric; of equal ones the
+  /// newest. One without a value, or with NaN, is never it.
+  public Optional<CheckpointId> best(String monitor, Mode mode) {
+    CheckpointId best = null;
+    double value = Double.NaN;
+    for (CheckpointId id : visible()) {
+      double own = Metric.value(metrics(id).get(monitor)).orElse(Double.NaN);
+      // Not "better" alone: of equal ones the later counts.
+      if (!quarantined(id) && !Double.isNaN(own) && !mode.better(value, own)) {
+        best = id;
+        value = own;
+      }
+    }
+    return Optional.ofNullable(best);
+  }
+
+  /// The metrics of a checkpoint: those of its save, and later ones on top.
+  public Json.Obj metrics(CheckpointId id) {
+    Json.Obj saved = summary(id).metrics();
+    Json.Obj later = facts.metrics(id);
+    if (later.fields().isEmpty()) {
+      return saved;
+    }
+    Map<String, Json> metrics = new LinkedHashMap<>(saved.fields());
+    metrics.putAll(later.fields());
+    return new Json.Obj(metrics);
+  }
+
+  /// Whether a checkpoint was found bad, and not deeply verified as good since.
+  public boolean quarantined(CheckpointId id) {
+    return facts.quarantined(id);
   }
 
   /// Whether the newest start has not chosen its parent yet, so that the line is the one before it.
@@ -89,6 +141,17 @@ public record View(
       case Which.Back(Which from, int count) -> back(from, count);
       case Which.Latest() ->
           latest().orElseThrow(() -> missing("the run has no complete checkpoint", which.text()));
+      case Which.Best() -> best(which.text());
+      case Which.LastGood() ->
+          lastGood()
+              .orElseThrow(() ->
+                  missing(
+                      "the run has no checkpoint in which nothing bad was found", which.text()));
+      case Which.Tag(String tag) ->
+          facts
+              .tag(tag)
+              .filter(standing()::contains)
+              .orElseThrow(() -> missing("no checkpoint is tagged " + tag, which.text()));
       case Which.First() ->
           visible().stream()
               .findFirst()
@@ -109,6 +172,19 @@ public record View(
         yield id;
       }
     };
+  }
+
+  private CheckpointId best(String asked) {
+    Fact.Policy policy = facts.policy().orElse(null);
+    String monitor = policy == null ? null : policy.monitor().orElse(null);
+    if (policy == null || monitor == null) {
+      throw new KeepstoneException.Refused(
+          "the run does not say by which metric its checkpoints are compared",
+          run + "@" + asked,
+          "give the trainer monitor=\"val_loss\", mode=\"min\", or name the checkpoint you mean");
+    }
+    return best(monitor, policy.mode())
+        .orElseThrow(() -> missing("no checkpoint has a number as its " + monitor, asked));
   }
 
   private CheckpointId back(Which from, int count) {

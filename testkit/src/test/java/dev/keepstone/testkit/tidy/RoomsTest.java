@@ -36,6 +36,7 @@ class RoomsTest {
           "store.part",
           "store.manifest",
           "store.tier",
+          "store.fact",
           "store.run",
           "store.hold",
           "store.commit",
@@ -67,6 +68,7 @@ class RoomsTest {
       List.of(
           List.of("store.retention", "store.tier", "retention is a pure function over records"),
           List.of("store.retention", "core.bytes", "retention is a pure function over records"),
+          List.of("store.fact", "store.tier", "facts are merged wherever they come from"),
           List.of("store.manifest", "store.tier", "a manifest is a function of its parts"),
           List.of(
               "core.format", "core.state", "a format knows bytes; what they mean is the state's"));

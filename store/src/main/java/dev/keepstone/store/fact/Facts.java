@@ -1,0 +1,301 @@
+package dev.keepstone.store.fact;
+
+import dev.keepstone.core.json.Json;
+import dev.keepstone.store.fact.Fact.Deleted;
+import dev.keepstone.store.fact.Fact.Durable;
+import dev.keepstone.store.fact.Fact.Metrics;
+import dev.keepstone.store.fact.Fact.Note;
+import dev.keepstone.store.fact.Fact.Pin;
+import dev.keepstone.store.fact.Fact.Policy;
+import dev.keepstone.store.fact.Fact.Tag;
+import dev.keepstone.store.fact.Fact.Verdict;
+import dev.keepstone.store.reference.CheckpointId;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.SortedMap;
+import java.util.SortedSet;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
+
+/// All that became known of the checkpoints of a run, merged. It does not change.
+///
+/// Of each subject the newest fact is kept ([Stamp]), and of each step of a deletion the one told
+/// first; so what is known depends neither on the order in which facts are read nor on how often. A
+/// subject is: one metric of a checkpoint, its pin, its note, its time to durable, each of the four
+/// verdicts (quick or deep, good or bad), one step of one deletion, one tag, the policy.
+public final class Facts {
+  /// Nothing.
+  public static final Facts NONE = new Facts(Map.of(), new TreeMap<>(), Optional.empty());
+
+  /// Facts about each checkpoint, one a subject, in order of their stamps.
+  private final Map<CheckpointId, List<Stamped<?>>> checkpoints;
+
+  private final SortedMap<String, Stamped<Tag>> tags;
+  private final Optional<Stamped<Policy>> policy;
+  private final Map<CheckpointId, SortedSet<String>> tagged = new HashMap<>();
+
+  private Facts(
+      Map<CheckpointId, List<Stamped<?>>> checkpoints,
+      SortedMap<String, Stamped<Tag>> tags,
+      Optional<Stamped<Policy>> policy) {
+    this.checkpoints = checkpoints;
+    this.tags = tags;
+    this.policy = policy;
+    tags.forEach((tag, fact) ->
+        fact.fact()
+            .id()
+            .ifPresent(id -> tagged.computeIfAbsent(id, none -> new TreeSet<>()).add(tag)));
+  }
+
+  /// What these facts say together.
+  public static Facts of(Collection<? extends Stamped<?>> facts) {
+    return NONE.with(facts);
+  }
+
+  /// What both say together: the same in either order, and as often as one likes.
+  public Facts merge(Facts other) {
+    return with(other.all().toList());
+  }
+
+  /// What is known with these facts besides.
+  public Facts with(Collection<? extends Stamped<?>> facts) {
+    if (facts.isEmpty()) {
+      return this;
+    }
+    Merging merging = new Merging(this);
+    facts.forEach(merging::add);
+    return merging.done();
+  }
+
+  /// Every fact that counts, in no order.
+  Stream<Stamped<?>> all() {
+    return Stream.of(
+            checkpoints.values().stream().flatMap(List::stream),
+            tags.values().stream(),
+            policy.stream())
+        .flatMap(facts -> facts);
+  }
+
+  /// The newest verdict on a checkpoint.
+  public Optional<Verdict> verdict(CheckpointId id) {
+    return newest(id, Verdict.class, verdict -> true).map(Stamped::fact);
+  }
+
+  /// Whether a checkpoint was found bad, and not deeply verified as good since.
+  public boolean quarantined(CheckpointId id) {
+    Optional<Stamp> bad = newest(id, Verdict.class, v -> !v.good()).map(Stamped::stamp);
+    Optional<Stamp> good = deeplyVerified(id).map(Stamped::stamp);
+    return bad.isPresent() && (good.isEmpty() || good.get().compareTo(bad.get()) < 0);
+  }
+
+  /// The newest verdict that read every byte of a checkpoint and found all of them good.
+  public Optional<Stamped<Verdict>> deeplyVerified(CheckpointId id) {
+    return newest(id, Verdict.class, v -> v.deep() && v.good());
+  }
+
+  /// Whether somebody wants the checkpoint kept.
+  public boolean pinned(CheckpointId id) {
+    return pin(id).isPresent();
+  }
+
+  /// The pin of a checkpoint that has one.
+  public Optional<Stamped<Pin>> pin(CheckpointId id) {
+    return newest(id, Pin.class, pin -> true).filter(pin -> pin.fact().pinned());
+  }
+
+  /// What people said of a checkpoint.
+  public Optional<String> note(CheckpointId id) {
+    return newest(id, Note.class, note -> true)
+        .map(note -> note.fact().text())
+        .filter(text -> !text.isEmpty());
+  }
+
+  /// Every tag and the checkpoint it names.
+  public SortedMap<String, CheckpointId> tags() {
+    SortedMap<String, CheckpointId> named = new TreeMap<>();
+    tags.forEach((tag, fact) -> fact.fact().id().ifPresent(id -> named.put(tag, id)));
+    return named;
+  }
+
+  /// The checkpoint that a tag names.
+  public Optional<CheckpointId> tag(String tag) {
+    return Optional.ofNullable(tags.get(tag)).flatMap(fact -> fact.fact().id());
+  }
+
+  /// The tags of a checkpoint.
+  public SortedSet<String> tagsOf(CheckpointId id) {
+    return Collections.unmodifiableSortedSet(tagged.getOrDefault(id, new TreeSet<>()));
+  }
+
+  /// Metrics that came after the save; by name.
+  public Json.Obj metrics(CheckpointId id) {
+    SortedMap<String, Json> metrics = new TreeMap<>();
+    for (Stamped<?> fact : of(id)) {
+      if (fact.fact() instanceof Metrics later) {
+        metrics.putAll(later.metrics().fields());
+      }
+    }
+    return new Json.Obj(metrics);
+  }
+
+  /// How long it took to make a checkpoint durable, in milliseconds, where its agent told.
+  public OptionalDouble durableMs(CheckpointId id) {
+    return newest(id, Durable.class, durable -> true)
+        .map(durable -> OptionalDouble.of(durable.fact().ms()))
+        .orElse(OptionalDouble.empty());
+  }
+
+  /// What was done about deletions of a checkpoint, in order.
+  public List<Stamped<Deleted>> deletions(CheckpointId id) {
+    return of(id).stream().flatMap(fact -> as(fact, Deleted.class).stream()).toList();
+  }
+
+  /// The run's retention rules, where a start gave any.
+  public Optional<Policy> policy() {
+    return policy.map(Stamped::fact);
+  }
+
+  /// The newest time of any fact: who writes another one writes it after this ([Stamp#after]).
+  public Instant newest() {
+    return all()
+        .map(fact -> fact.stamp().at())
+        .max(Comparator.naturalOrder())
+        .orElse(Instant.EPOCH);
+  }
+
+  private List<Stamped<?>> of(CheckpointId id) {
+    return checkpoints.getOrDefault(id, List.of());
+  }
+
+  private <F extends Fact> Optional<Stamped<F>> newest(
+      CheckpointId id, Class<F> kind, Predicate<F> wanted) {
+    for (Stamped<?> fact : of(id).reversed()) {
+      Optional<Stamped<F>> found = as(fact, kind).filter(one -> wanted.test(one.fact()));
+      if (found.isPresent()) {
+        return found;
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static <F extends Fact> Optional<Stamped<F>> as(Stamped<?> stamped, Class<F> kind) {
+    return kind.isInstance(stamped.fact())
+        ? Optional.of(new Stamped<>(stamped.stamp(), stamped.by(), kind.cast(stamped.fact())))
+        : Optional.empty();
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof Facts facts
+        && checkpoints.equals(facts.checkpoints)
+        && tags.equals(facts.tags)
+        && policy.equals(facts.policy);
+  }
+
+  @Override
+  public int hashCode() {
+    return Objects.hash(checkpoints, tags, policy);
+  }
+
+  @Override
+  public String toString() {
+    return all().sorted(Stamped.ORDER).toList().toString();
+  }
+
+  /// What is known, and facts that are not weighed against it yet.
+  private static final class Merging {
+    private final Map<CheckpointId, List<Stamped<?>>> checkpoints;
+    private final Map<CheckpointId, List<Stamped<?>>> added = new HashMap<>();
+    private final SortedMap<String, Stamped<Tag>> tags;
+    private Optional<Stamped<Policy>> policy;
+
+    Merging(Facts known) {
+      this.checkpoints = new HashMap<>(known.checkpoints);
+      this.tags = new TreeMap<>(known.tags);
+      this.policy = known.policy;
+    }
+
+    Facts done() {
+      added.forEach((id, facts) -> {
+        facts.addAll(checkpoints.getOrDefault(id, List.of()));
+        checkpoints.put(id, weighed(facts));
+      });
+      return new Facts(checkpoints, tags, policy);
+    }
+
+    void add(Stamped<?> stamped) {
+      switch (stamped.fact()) {
+        case Tag tag -> tags.merge(tag.tag(), with(stamped, tag), Merging::newer);
+        case Policy rules -> {
+          Stamped<Policy> given = with(stamped, rules);
+          policy = Optional.of(policy.map(known -> newer(known, given)).orElse(given));
+        }
+        case Metrics(CheckpointId id, Json.Obj metrics) ->
+            // One subject each: a later report of one name must not hide the others.
+            metrics
+                .fields()
+                .forEach((name, value) ->
+                    put(id, with(stamped, new Metrics(id, new Json.Obj(Map.of(name, value))))));
+        case Durable fact -> put(fact.id(), stamped);
+        case Pin fact -> put(fact.id(), stamped);
+        case Note fact -> put(fact.id(), stamped);
+        case Verdict fact -> put(fact.id(), stamped);
+        case Deleted fact -> put(fact.id(), stamped);
+      }
+    }
+
+    private void put(CheckpointId id, Stamped<?> fact) {
+      added.computeIfAbsent(id, none -> new ArrayList<>(2)).add(fact);
+    }
+
+    private static <F extends Fact> Stamped<F> with(Stamped<?> stamped, F fact) {
+      return new Stamped<>(stamped.stamp(), stamped.by(), fact);
+    }
+
+    private static <S extends Stamped<?>> S newer(S one, S other) {
+      return Stamped.ORDER.compare(one, other) >= 0 ? one : other;
+    }
+
+    /// The one of each subject that counts, in order.
+    private static List<Stamped<?>> weighed(List<Stamped<?>> facts) {
+      if (facts.size() == 1) {
+        return List.copyOf(facts);
+      }
+      Map<String, Stamped<?>> subjects = new HashMap<>();
+      for (Stamped<?> fact : facts) {
+        subjects.merge(subject(fact.fact()), fact, Merging::counts);
+      }
+      return subjects.values().stream().sorted(Stamped.ORDER).toList();
+    }
+
+    private static Stamped<?> counts(Stamped<?> one, Stamped<?> other) {
+      // A step of a deletion happened when it was first told of; everything else may change.
+      boolean newest = !(one.fact() instanceof Deleted);
+      return newest == Stamped.ORDER.compare(one, other) >= 0 ? one : other;
+    }
+
+    private static String subject(Fact fact) {
+      return switch (fact) {
+        case Metrics metrics -> "metric " + metrics.metrics().fields().keySet();
+        case Verdict verdict -> "verdict " + verdict.deep() + " " + verdict.good();
+        case Deleted deleted -> "deleted " + deleted.k() + " " + deleted.act();
+        case Durable durable -> "durable";
+        case Pin pin -> "pin";
+        case Note note -> "note";
+        case Tag tag -> "tag";
+        case Policy policy -> "policy";
+      };
+    }
+  }
+}
