@@ -28,6 +28,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -146,11 +147,7 @@ final class StoredView implements CheckpointView {
     if (into.byteSize() == 0) {
       return;
     }
-    NavigableMap<Long, PieceReceipt> places = receipts.get(piece.file());
-    PieceReceipt receipt = places == null ? null : places.get(piece.fileOffset());
-    if (receipt == null) {
-      throw new IllegalArgumentException("no piece of this checkpoint: " + piece);
-    }
+    PieceReceipt receipt = receipt(piece);
     stay();
     OpenFile file = shard(piece.file());
     long end = offset + into.byteSize();
@@ -170,6 +167,24 @@ final class StoredView implements CheckpointView {
         at += count;
       }
     }
+  }
+
+  @Override
+  public OptionalInt crc32(StoredTensor tensor) {
+    if (!tensor.isWhole() || tensor.tensor().byteLength() == 0) {
+      return OptionalInt.empty();
+    }
+    StoredPiece piece = tensor.pieces().getFirst();
+    return OptionalInt.of(Granules.combine(Granules.parse(receipt(piece).crcs()), piece.bytes()));
+  }
+
+  private PieceReceipt receipt(StoredPiece piece) {
+    NavigableMap<Long, PieceReceipt> places = receipts.get(piece.file());
+    PieceReceipt receipt = places == null ? null : places.get(piece.fileOffset());
+    if (receipt == null) {
+      throw new IllegalArgumentException("no piece of this checkpoint: " + piece);
+    }
+    return receipt;
   }
 
   /// Reads granules of a piece from the beginning of one on, and checks each.

@@ -50,6 +50,10 @@ record Fault(ExitCode code, String what, String on, String next) {
         "nothing partial was left; the same command begins again");
   }
 
+  Fault as(ExitCode other) {
+    return new Fault(other, what, on, next);
+  }
+
   List<String> lines() {
     return List.of("keepstone: " + what, "  on    " + on, "  next  " + next);
   }

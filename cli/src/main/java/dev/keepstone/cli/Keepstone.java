@@ -27,6 +27,7 @@ import picocli.CommandLine.ScopeType;
       Ls.class,
       Show.class,
       Inspect.class,
+      Diff.class,
       Verify.class,
       Import.class,
       Export.class,

@@ -100,7 +100,11 @@ final class Main {
     } catch (ParameterException e) {
       throw e;
     } catch (IOException | InterruptedException | RuntimeException | Error e) {
-      return failed(verb, Fault.of(e, verb), e, options.json, options.debug, shell);
+      Fault fault = Fault.of(e, verb);
+      if (fault.code() == ExitCode.FAILED && chosen.getCommand() instanceof Verb todo) {
+        fault = fault.as(todo.failed());
+      }
+      return failed(verb, fault, e, options.json, options.debug, shell);
     }
   }
 
@@ -111,7 +115,7 @@ final class Main {
       print(document(verb, answer.fields(), fault), shell);
     }
     if (fault == null) {
-      return ExitCode.DONE.number;
+      return answer.code().number;
     }
     tell(fault, failure, options.debug, shell);
     return fault.code().number;

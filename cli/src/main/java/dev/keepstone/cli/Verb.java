@@ -15,4 +15,9 @@ interface Verb {
 
   /// The codes this verb may end with, for its help.
   Set<ExitCode> codes();
+
+  /// What a failure ends with that has no code of its own. Another where 1 means something else.
+  default ExitCode failed() {
+    return ExitCode.FAILED;
+  }
 }

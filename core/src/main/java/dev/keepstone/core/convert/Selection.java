@@ -1,6 +1,7 @@
 package dev.keepstone.core.convert;
 
 import java.util.List;
+import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
@@ -20,12 +21,14 @@ public record Selection(List<String> include, List<String> exclude) {
 
   /// The tensors of these names that are taken, in order.
   List<String> taken(List<String> names) {
+    return names.stream().filter(predicate()).toList();
+  }
+
+  /// Whether the tensor of a name is taken.
+  public Predicate<String> predicate() {
     List<Pattern> wanted = include.stream().map(Selection::pattern).toList();
     List<Pattern> unwanted = exclude.stream().map(Selection::pattern).toList();
-    return names.stream()
-        .filter(name -> wanted.isEmpty() || matchesAny(wanted, name))
-        .filter(name -> !matchesAny(unwanted, name))
-        .toList();
+    return name -> (wanted.isEmpty() || matchesAny(wanted, name)) && !matchesAny(unwanted, name);
   }
 
   /// The patterns of `include` that match none of these names: most likely misspelt.

@@ -6,6 +6,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /// A checkpoint of any format, open for reading by one thread.
 ///
@@ -35,6 +36,12 @@ public interface CheckpointView extends AutoCloseable {
   ///   not match their checksum
   void read(StoredTensor tensor, StoredPiece piece, long offset, MemorySegment into)
       throws IOException;
+
+  /// The CRC-32 (zlib's polynomial) of a tensor's row-major bytes, where the checkpoint says it
+  /// without reading them. It is the checkpoint's word: good for finding equals, no proof of them.
+  default OptionalInt crc32(StoredTensor tensor) {
+    return OptionalInt.empty();
+  }
 
   @Override
   void close() throws IOException;

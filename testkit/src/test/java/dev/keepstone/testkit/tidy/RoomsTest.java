@@ -30,6 +30,7 @@ class RoomsTest {
           "core.format",
           "core.format.safetensors",
           "core.convert",
+          "core.diff",
           "testkit",
           "store.reference",
           "store.object",
