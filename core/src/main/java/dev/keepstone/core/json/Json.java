@@ -1,5 +1,6 @@
 package dev.keepstone.core.json;
 
+import java.math.BigInteger;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -18,7 +19,10 @@ public sealed interface Json {
   /// A number without fraction and exponent that fits 64 bits.
   record Int(long value) implements Json {}
 
-  /// Any other number; finite.
+  /// A longer one, which a `double` would change silently.
+  record Big(BigInteger value) implements Json {}
+
+  /// A number with fraction or exponent; finite.
   record Real(double value) implements Json {
     public Real {
       if (!Double.isFinite(value)) {

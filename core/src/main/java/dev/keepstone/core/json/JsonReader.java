@@ -100,7 +100,7 @@ public final class JsonReader {
       case VALUE_NUMBER_INT ->
           switch (parser.getNumberType()) {
             case INT, LONG -> new Json.Int(parser.getLongValue());
-            default -> real(parser);
+            default -> new Json.Big(parser.getBigIntegerValue());
           };
       case VALUE_NUMBER_FLOAT -> real(parser);
       default -> throw new JsonException("unexpected token " + token);

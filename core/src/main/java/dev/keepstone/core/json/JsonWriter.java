@@ -1,5 +1,6 @@
 package dev.keepstone.core.json;
 
+import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.util.Iterator;
 import java.util.Map;
@@ -32,6 +33,7 @@ public final class JsonWriter {
       case Json.Null() -> out.append("null");
       case Json.Bool(boolean bool) -> out.append(bool);
       case Json.Int(long number) -> out.append(number);
+      case Json.Big(BigInteger number) -> out.append(number);
       case Json.Real(double number) -> out.append(number);
       case Json.Text(String text) -> quote(text, out);
       case Json.Array(var values) -> {

@@ -33,6 +33,7 @@ final class StateReader {
       case Json.Null() -> new StateNode.Null();
       case Json.Bool(boolean value) -> new StateNode.Bool(value);
       case Json.Int(long value) -> integer(value);
+      case Json.Big(BigInteger value) -> throw tooLong(value);
       case Json.Real(double value) -> new StateNode.Real(value);
       case Json.Text(String value) -> text(value);
       case Json.Array(List<Json> values) ->
@@ -43,9 +44,13 @@ final class StateReader {
 
   private StateNode integer(long value) {
     if (value > StateWriter.SAFE_INTEGER || value < -StateWriter.SAFE_INTEGER) {
-      throw walk.wrong("expected an integer of this size as {\"~\":\"int\"}, found " + value);
+      throw tooLong(BigInteger.valueOf(value));
     }
     return StateNode.Int.of(value);
+  }
+
+  private StateTreeException tooLong(BigInteger value) {
+    return walk.wrong("expected an integer of this size as {\"~\":\"int\"}, found " + value);
   }
 
   private StateNode.Text text(String value) {

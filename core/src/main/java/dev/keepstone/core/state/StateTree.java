@@ -73,7 +73,7 @@ public final class StateTree {
         object.fields().forEach((name, value) -> filled.put(name, fill(value, values, used)));
         yield new Json.Obj(filled);
       }
-      case Json.Null _, Json.Bool _, Json.Int _, Json.Real _, Json.Text _ -> json;
+      case Json.Null _, Json.Bool _, Json.Int _, Json.Big _, Json.Real _, Json.Text _ -> json;
     };
   }
 }

@@ -145,6 +145,7 @@ class StateTreeTest {
           {'a':{'~':'int','v':'1e5'}}                     | state["a"]: expected an integer
           [9007199254740992]                              | state[0]: expected an integer of this size as
           [-9223372036854775808]                          | state[0]: expected an integer of this size as
+          [9223372036854775808]                           | state[0]: expected an integer of this size as
           {'a':{'~':'float','v':'NaN'}}                   | state["a"]: expected nan, inf
           {'a':{'~':'float','v':'nan:3ff0000000000000'}}  | state["a"]: expected nan, inf
           {'a':{'~':'complex','v':[1,2]}}                 | state["a"]: expected two floats
