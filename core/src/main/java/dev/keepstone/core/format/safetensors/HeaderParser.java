@@ -2,32 +2,27 @@ package dev.keepstone.core.format.safetensors;
 
 import dev.keepstone.core.tensor.Dtype;
 import dev.keepstone.core.tensor.Shape;
-import java.io.Reader;
-import java.util.ArrayList;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.core.JsonParser;
-import tools.jackson.core.JsonToken;
-import tools.jackson.core.ObjectReadContext;
-import tools.jackson.core.StreamReadConstraints;
-import tools.jackson.core.TokenStreamFactory;
-import tools.jackson.core.json.JsonFactory;
 
-/// The JSON of one header as a token stream: entries in the order of the text, each consistent in
-/// itself. What entries are to each other is [SafetensorsReader]'s business.
+/// The entries of one header, in the order of the text, each consistent in itself. What entries are
+/// to each other is [SafetensorsReader]'s business.
 ///
-/// A tree of a header of 100 MB would take a gigabyte; here an entry takes its name and 40 bytes.
+/// A tree of a header of 100 MB would take a gigabyte; here an entry takes 21 bytes beside its
+/// text.
 final class HeaderParser {
   static final String METADATA = "__metadata__";
 
   /// Deepest nesting, counted as the reference reader's JSON library does.
   static final int MAX_DEPTH = 127;
 
+  private static final byte[] METADATA_UTF8 = METADATA.getBytes(StandardCharsets.UTF_8);
+  private static final int DEPTH_OF_ENTRY = 2;
   private static final int SHAPES_REMEMBERED = 1024;
 
   private static final Map<String, Dtype> DTYPES =
@@ -35,39 +30,20 @@ final class HeaderParser {
           .filter(Dtype::inSafetensors)
           .collect(Collectors.toUnmodifiableMap(Dtype::name, Function.identity()));
 
-  private static final TokenStreamFactory FACTORY =
-      JsonFactory.builder()
-          // The table of known names only costs here, where every name is new, and its hash can be
-          // attacked.
-          .disable(TokenStreamFactory.Feature.CANONICALIZE_PROPERTY_NAMES)
-          .streamReadConstraints(
-              StreamReadConstraints.builder()
-                  .maxNestingDepth(MAX_DEPTH)
-                  .maxStringLength(SafetensorsHeader.MAX_JSON_BYTES)
-                  .maxNameLength(SafetensorsHeader.MAX_JSON_BYTES)
-                  .build())
-          .build();
-
-  private final JsonParser parser;
-  private final List<SafetensorsHeader.Entry> entries = new ArrayList<>();
+  private final HeaderText text;
+  private final EntryColumns entries;
   private final Map<String, String> metadata = new LinkedHashMap<>();
   private final @Nullable Shape[] shapes = new Shape[SHAPES_REMEMBERED];
-  private @Nullable String inTensor;
+  private final long[] extents = new long[Shape.MAX_RANK];
 
-  HeaderParser(Reader text) {
-    parser = FACTORY.createParser(ObjectReadContext.empty(), text);
+  /// @param json all of it; see [HeaderText]
+  /// @param offset where it begins in the file
+  HeaderParser(byte[] json, long offset) {
+    text = new HeaderText(json, offset);
+    entries = new EntryColumns(json);
   }
 
-  /// Something in the text is not as the format wants it.
-  static final class Defect extends RuntimeException {
-    private static final long serialVersionUID = 1;
-
-    Defect(String what) {
-      super(what);
-    }
-  }
-
-  List<SafetensorsHeader.Entry> entries() {
+  EntryColumns entries() {
     return entries;
   }
 
@@ -77,162 +53,112 @@ final class HeaderParser {
 
   /// The tensor whose entry was being read when parsing stopped.
   @Nullable String inTensor() {
-    return inTensor;
-  }
-
-  /// Where the token begins that parsing stopped at, in characters.
-  long tokenOffset() {
-    return Math.max(0, parser.currentTokenLocation().getCharOffset());
+    return entries.pendingName();
   }
 
   /// Reads all of the text.
   ///
-  /// @throws Defect naming what is wrong
-  /// @throws tools.jackson.core.JacksonException where the text is no JSON, or the reader fails
+  /// @throws HeaderText.Defect naming what is wrong
   void parse() {
-    expect(parser.nextToken(), JsonToken.START_OBJECT, "an object");
+    if (text.peek() < 0) {
+      throw text.defect("expected an object, found the end");
+    }
+    text.expect('{', "an object");
     boolean metadataSeen = false;
-    for (String name = nextName(); name != null; name = nextName()) {
-      if (!name.equals(METADATA)) {
-        inTensor = name;
-        entries.add(entry(name));
-        inTensor = null;
-      } else if (metadataSeen) {
-        throw new Defect("\"" + METADATA + "\" is given twice");
-      } else {
+    for (boolean first = true; text.advance(first, '}'); first = false) {
+      text.name(entries);
+      boolean isMetadata = entries.pendingIs(METADATA_UTF8);
+      if (isMetadata && metadataSeen) {
+        throw text.defect("\"" + METADATA + "\" is given twice");
+      }
+      text.colon();
+      if (isMetadata) {
         metadataSeen = true;
+        entries.drop();
         readMetadata();
+      } else {
+        entry();
       }
     }
-    if (parser.nextToken() != null) {
-      throw new Defect("text after the end of the JSON object");
+    text.expect('}', "the end of the object");
+    if (text.peek() >= 0) {
+      throw text.defect("text after the end of the JSON object: " + text.found());
     }
   }
 
   private void readMetadata() {
-    JsonToken token = parser.nextToken();
-    if (token == JsonToken.VALUE_NULL) {
+    if (text.takeNull()) {
       return;
     }
-    expect(token, JsonToken.START_OBJECT, "an object of strings for \"" + METADATA + "\"");
-    for (String key = nextName(); key != null; key = nextName()) {
-      expect(
-          parser.nextToken(), JsonToken.VALUE_STRING, "a string for metadata " + Quoted.text(key));
-      if (metadata.put(key, checked(parser.getString())) != null) {
-        throw new Defect("metadata " + Quoted.text(key) + " is given twice");
+    text.expect('{', "an object of strings for \"" + METADATA + "\"");
+    for (boolean first = true; text.advance(first, '}'); first = false) {
+      String key = text.name();
+      text.colon();
+      if (text.peek() != '"') {
+        throw text.expected("a string for metadata " + Quoted.text(key));
+      }
+      if (metadata.put(key, text.soundString()) != null) {
+        throw text.defect("metadata " + Quoted.text(key) + " is given twice");
       }
     }
+    text.expect('}', "the end of the object");
   }
 
-  private SafetensorsHeader.Entry entry(String name) {
+  private void entry() {
     Fields fields = new Fields();
-    JsonToken token = parser.nextToken();
-    if (token == JsonToken.START_ARRAY) {
+    if (text.take('[')) {
       // The reference's JSON library also takes the fields of a tensor by position.
-      parser.nextToken();
+      text.advance(true, ']');
       fields.readDtype();
-      parser.nextToken();
+      text.advance(false, ']');
       fields.readShape();
-      parser.nextToken();
+      text.advance(false, ']');
       fields.readOffsets();
-      expect(parser.nextToken(), JsonToken.END_ARRAY, "three values");
+      text.advance(false, ']');
+      text.expect(']', "three values");
     } else {
-      expect(token, JsonToken.START_OBJECT, "an object");
-      for (String field = parser.nextName(); field != null; field = parser.nextName()) {
-        parser.nextToken();
-        switch (field) {
+      text.expect('{', "an object");
+      for (boolean first = true; text.advance(first, '}'); first = false) {
+        switch (text.fieldName()) {
           case "dtype" -> fields.readDtype();
           case "shape" -> fields.readShape();
           case "data_offsets" -> fields.readOffsets();
-          default -> parser.skipChildren();
+          default -> text.skip(MAX_DEPTH - DEPTH_OF_ENTRY);
         }
       }
+      text.expect('}', "the end of the object");
     }
-    return fields.entry(name);
+    fields.add();
   }
 
-  /// The next name of the current object, or null at its end.
-  private @Nullable String nextName() {
-    String name = parser.nextName();
-    return name == null ? null : checked(name);
-  }
-
-  private void expect(@Nullable JsonToken found, JsonToken expected, String words) {
-    if (found != expected) {
-      throw new Defect("expected " + words + ", found " + found(found));
+  /// The shape of the first extents. The same again is the same object: of a million tensors most
+  /// have one of a few.
+  private Shape shape(int rank) {
+    int hash = rank;
+    for (int i = 0; i < rank; i++) {
+      hash = 31 * hash + Long.hashCode(extents[i]);
     }
-  }
-
-  private String found(@Nullable JsonToken token) {
-    return token == null
-        ? "the end"
-        : switch (token) {
-          case START_OBJECT -> "an object";
-          case START_ARRAY -> "an array";
-          case END_ARRAY -> "the end of the array";
-          case END_OBJECT -> "the end of the object";
-          case VALUE_STRING -> "the string " + Quoted.text(parser.getString());
-          case PROPERTY_NAME -> "the name " + Quoted.text(parser.currentName());
-          case VALUE_NUMBER_INT, VALUE_NUMBER_FLOAT -> "the number " + number();
-          case VALUE_TRUE, VALUE_FALSE, VALUE_NULL -> parser.getString();
-          case NOT_AVAILABLE, VALUE_EMBEDDED_OBJECT -> "nothing";
-        };
-  }
-
-  private String number() {
-    String text = parser.getString();
-    return text.length() > 40 ? text.substring(0, 40) + "…" : text;
-  }
-
-  /// A whole number from 0 to 2^63 − 1, as the current token. Digits alone: `-0`, `2.0` and `2e0`
-  /// are floats to the reference.
-  private long natural(String what) {
-    JsonToken token = parser.currentToken();
-    long value = -1;
-    if (token == JsonToken.VALUE_NUMBER_INT) {
-      value =
-          switch (parser.getNumberType()) {
-            case INT, LONG -> parser.getLongValue();
-            default -> throw new Defect(what + " " + number() + " is beyond 2^63 - 1");
-          };
-    }
-    if (value < 0 || value == 0 && parser.getString().startsWith("-")) {
-      throw new Defect("expected " + what + " of at least 0, found " + found(token));
-    }
-    return value;
-  }
-
-  /// The same shape again is the same object: of a million tensors most have one of a few.
-  private Shape remembered(Shape shape) {
-    int slot = Math.floorMod(shape.hashCode(), SHAPES_REMEMBERED);
+    int slot = Math.floorMod(hash, SHAPES_REMEMBERED);
     Shape known = shapes[slot];
-    if (known != null && known.equals(shape)) {
+    if (known != null && known.rank() == rank && hasExtents(known)) {
       return known;
     }
-    shapes[slot] = shape;
-    return shape;
-  }
-
-  private static String checked(String text) {
-    if (hasLoneSurrogate(text)) {
-      throw new Defect("a lone surrogate in " + Quoted.text(text));
+    try {
+      Shape shape = Shape.of(Arrays.copyOf(extents, rank));
+      shapes[slot] = shape;
+      return shape;
+    } catch (IllegalArgumentException e) {
+      throw text.defect(String.valueOf(e.getMessage()));
     }
-    return text;
   }
 
-  static boolean hasLoneSurrogate(String text) {
-    for (int i = 0; i < text.length(); i++) {
-      char c = text.charAt(i);
-      if (Character.isSurrogate(c)) {
-        if (Character.isLowSurrogate(c)
-            || i + 1 == text.length()
-            || !Character.isLowSurrogate(text.charAt(i + 1))) {
-          return true;
-        }
-        i++;
+  private boolean hasExtents(Shape shape) {
+    for (int i = 0; i < shape.rank(); i++) {
+      if (shape.extent(i) != extents[i]) {
+        return false;
       }
     }
-    return false;
+    return true;
   }
 
   /// The fields of one entry, in whatever order they come.
@@ -243,51 +169,53 @@ final class HeaderParser {
     private long end = -1;
 
     void readDtype() {
-      once(dtype == null, "dtype");
-      expect(parser.currentToken(), JsonToken.VALUE_STRING, "the name of a dtype");
-      dtype = DTYPES.get(parser.getString());
+      begins(dtype == null, "dtype", '"', "the name of a dtype");
+      String name = text.word();
+      dtype = DTYPES.get(name);
       if (dtype == null) {
-        throw new Defect("unknown dtype " + Quoted.text(parser.getString()));
+        throw text.defect("unknown dtype " + Quoted.text(name));
       }
     }
 
     void readShape() {
-      once(shape == null, "shape");
-      expect(parser.currentToken(), JsonToken.START_ARRAY, "an array for \"shape\"");
-      List<Long> extents = new ArrayList<>(4);
-      while (parser.nextToken() != JsonToken.END_ARRAY) {
-        if (extents.size() == Shape.MAX_RANK) {
-          throw new Defect("more than " + Shape.MAX_RANK + " dimensions");
+      begins(shape == null, "shape", '[', "an array for \"shape\"");
+      text.take('[');
+      int rank = 0;
+      while (text.advance(rank == 0, ']')) {
+        if (rank == Shape.MAX_RANK) {
+          throw text.defect("more than " + Shape.MAX_RANK + " dimensions");
         }
-        extents.add(natural("an extent"));
+        extents[rank++] = text.natural("an extent");
       }
-      try {
-        shape = remembered(new Shape(extents));
-      } catch (IllegalArgumentException e) {
-        throw new Defect(String.valueOf(e.getMessage()));
-      }
+      text.take(']');
+      shape = shape(rank);
     }
 
     void readOffsets() {
-      once(begin < 0, "data_offsets");
       String two = "an array of two for \"data_offsets\"";
-      expect(parser.currentToken(), JsonToken.START_ARRAY, two);
-      parser.nextToken();
-      begin = natural("an offset");
-      parser.nextToken();
-      end = natural("an offset");
-      expect(parser.nextToken(), JsonToken.END_ARRAY, two);
+      begins(begin < 0, "data_offsets", '[', two);
+      text.take('[');
+      text.advance(true, ']');
+      begin = text.natural("an offset");
+      text.advance(false, ']');
+      end = text.natural("an offset");
+      text.advance(false, ']');
+      text.expect(']', two);
     }
 
-    private void once(boolean first, String field) {
+    private void begins(boolean first, String field, char wanted, String words) {
+      int next = text.peek();
       if (!first) {
-        throw new Defect("\"" + field + "\" is given twice");
+        throw text.defect("\"" + field + "\" is given twice");
+      }
+      if (next != wanted) {
+        throw text.expected(words);
       }
     }
 
-    SafetensorsHeader.Entry entry(String name) {
+    void add() {
       if (dtype == null || shape == null || begin < 0) {
-        throw new Defect(
+        throw text.defect(
             "\""
                 + (dtype == null ? "dtype" : shape == null ? "shape" : "data_offsets")
                 + "\" is missing");
@@ -296,14 +224,14 @@ final class HeaderParser {
       try {
         bytes = shape.byteLength(dtype);
       } catch (IllegalArgumentException e) {
-        throw new Defect(String.valueOf(e.getMessage()));
+        throw text.defect(String.valueOf(e.getMessage()));
       }
       if (end < begin || end - begin != bytes) {
-        throw new Defect(
+        throw text.defect(
             "expected %d bytes for %s%s, found data_offsets [%d,%d]"
                 .formatted(bytes, dtype, shape, begin, end));
       }
-      return new SafetensorsHeader.Entry(name, dtype, shape, begin, end);
+      entries.add(dtype, shape, begin);
     }
   }
 }

@@ -8,14 +8,10 @@ import java.io.Reader;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteBuffer;
-import java.nio.CharBuffer;
-import java.nio.charset.CharsetDecoder;
-import java.nio.charset.CoderResult;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 
-/// A stretch of a file as a stream, so that a header is never in memory as a whole.
+/// A stretch of a file as a stream, read in blocks.
 final class HeaderStream extends InputStream {
   private static final int BLOCK_BYTES = 256 << 10;
 
@@ -39,36 +35,12 @@ final class HeaderStream extends InputStream {
   /// The stretch as characters. Strict UTF-8: the JSON library's own decoder lets overlong forms
   /// and encoded surrogates pass, and guesses other encodings.
   Reader characters() {
-    return new InputStreamReader(this, strictUtf8());
-  }
-
-  private static CharsetDecoder strictUtf8() {
-    return StandardCharsets.UTF_8
-        .newDecoder()
-        .onMalformedInput(CodingErrorAction.REPORT)
-        .onUnmappableCharacter(CodingErrorAction.REPORT);
-  }
-
-  /// Reads on until that many characters, or bytes that are no UTF-8, and tells how many bytes came
-  /// before. For messages: parsing counts characters, people look at bytes.
-  long bytesBefore(long characters) throws IOException {
-    CharsetDecoder decoder = strictUtf8();
-    ByteBuffer in = ByteBuffer.allocate(8192).flip();
-    long bytes = 0;
-    for (long left = characters; left > 0; ) {
-      in.compact();
-      int count = read(in.array(), in.position(), in.remaining());
-      in.position(in.position() + Math.max(0, count)).flip();
-      CharBuffer out = CharBuffer.allocate((int) Math.min(left, 8192));
-      int before = in.position();
-      CoderResult result = decoder.decode(in, out, count < 0);
-      bytes += in.position() - before;
-      left -= out.position();
-      if (result.isError() || out.position() == 0) {
-        break;
-      }
-    }
-    return bytes;
+    return new InputStreamReader(
+        this,
+        StandardCharsets.UTF_8
+            .newDecoder()
+            .onMalformedInput(CodingErrorAction.REPORT)
+            .onUnmappableCharacter(CodingErrorAction.REPORT));
   }
 
   @Override

@@ -104,7 +104,7 @@ public final class SafetensorsEncoder {
 
   /// Lone surrogates have no UTF-8; written as escapes they would make a file no reader accepts.
   private static String encodable(String text) {
-    if (HeaderParser.hasLoneSurrogate(text)) {
+    if (HeaderText.hasLoneSurrogate(text)) {
       throw refused("the text " + Quoted.text(text) + " has a lone surrogate, which UTF-8 lacks");
     }
     return text;

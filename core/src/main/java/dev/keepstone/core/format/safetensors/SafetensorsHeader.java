@@ -18,7 +18,7 @@ public record SafetensorsHeader(List<Entry> entries, Map<String, String> metadat
   public static final int MAX_JSON_BYTES = 100_000_000;
 
   public SafetensorsHeader {
-    entries = List.copyOf(entries);
+    entries = entries instanceof EntryColumns ? entries : List.copyOf(entries);
     metadata = Collections.unmodifiableMap(new LinkedHashMap<>(metadata));
   }
 

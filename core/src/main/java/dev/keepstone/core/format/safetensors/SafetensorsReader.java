@@ -5,18 +5,11 @@ import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.format.safetensors.SafetensorsHeader.Entry;
 import dev.keepstone.core.json.JsonException;
 import java.io.IOException;
-import java.io.Reader;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
-import java.nio.charset.CharacterCodingException;
-import java.util.Arrays;
-import java.util.Comparator;
-import java.util.HashSet;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.core.JacksonException;
 
 /// Reads the header of a safetensors file and distrusts every word of it.
 public final class SafetensorsReader {
@@ -62,26 +55,29 @@ public final class SafetensorsReader {
   private SafetensorsHeader read() throws IOException {
     long size = file.size();
     long jsonBytes = jsonBytes(size);
-    try (HeaderStream stream = new HeaderStream(file, LENGTH_BYTES, jsonBytes);
-        Reader text = stream.characters()) {
-      HeaderParser parser = new HeaderParser(text);
-      try {
-        parser.parse();
-      } catch (HeaderParser.Defect e) {
-        throw defect(String.valueOf(e.getMessage()), parser, parser.tokenOffset(), jsonBytes);
-      } catch (JacksonException e) {
-        throw notJson(e, parser, jsonBytes);
+    byte[] json = new byte[(int) jsonBytes];
+    try (HeaderStream stream = new HeaderStream(file, LENGTH_BYTES, jsonBytes)) {
+      if (stream.readNBytes(json, 0, json.length) < json.length) {
+        throw integrity("the file has become shorter while it was read", LENGTH_BYTES, null);
       }
-      Entry[] entries = parser.entries().toArray(Entry[]::new);
-      refuseTwins(entries);
-      Arrays.sort(entries, Comparator.comparingLong(Entry::begin).thenComparingLong(Entry::end));
-      long dataStart = LENGTH_BYTES + jsonBytes;
-      checkCover(entries, dataStart, size);
-      SafetensorsHeader header =
-          new SafetensorsHeader(Arrays.asList(entries), parser.metadata(), dataStart);
-      checkTrueDtypes(header);
-      return header;
     }
+    HeaderParser parser = new HeaderParser(json, LENGTH_BYTES);
+    try {
+      parser.parse();
+    } catch (HeaderText.Defect e) {
+      throw integrity(String.valueOf(e.getMessage()), e.offset(), parser.inTensor());
+    }
+    EntryColumns entries = parser.entries();
+    String twin = entries.twin();
+    if (twin != null) {
+      throw integrity("the name is given twice", -1, twin);
+    }
+    entries.sort();
+    long dataStart = LENGTH_BYTES + jsonBytes;
+    checkCover(entries, dataStart, size);
+    SafetensorsHeader header = new SafetensorsHeader(entries, parser.metadata(), dataStart);
+    checkTrueDtypes(header);
+    return header;
   }
 
   private long jsonBytes(long size) throws IOException {
@@ -110,33 +106,11 @@ public final class SafetensorsReader {
     }
   }
 
-  /// Refuses a name given twice. By hash first, since a set of a million names would take as much
-  /// memory as the names; the names of one hash go into a set, so that collisions made on purpose
-  /// cost no more than honest names.
-  private void refuseTwins(Entry[] entries) {
-    long[] hashes = new long[entries.length];
-    for (int i = 0; i < entries.length; i++) {
-      hashes[i] = (long) entries[i].name().hashCode() << 32 | i;
-    }
-    Arrays.sort(hashes);
-    Set<String> sameHash = new HashSet<>();
-    for (int i = 1; i < hashes.length; i++) {
-      if (hashes[i] >> 32 != hashes[i - 1] >> 32) {
-        sameHash.clear();
-        continue;
-      }
-      sameHash.add(entries[(int) hashes[i - 1]].name());
-      String name = entries[(int) hashes[i]].name();
-      if (!sameHash.add(name)) {
-        throw integrity("the name is given twice", -1, name);
-      }
-    }
-  }
-
-  private void checkCover(Entry[] entries, long dataStart, long size) {
+  private void checkCover(EntryColumns entries, long dataStart, long size) {
     long expected = 0;
-    for (Entry entry : entries) {
-      if (entry.begin() != expected) {
+    for (int i = 0; i < entries.size(); i++) {
+      if (entries.begin(i) != expected) {
+        Entry entry = entries.get(i);
         throw integrity(
             "expected data to go on at offset %d, found data_offsets [%d,%d]: %s"
                 .formatted(
@@ -147,7 +121,7 @@ public final class SafetensorsReader {
             -1,
             entry.name());
       }
-      expected = entry.end();
+      expected = entries.end(i);
     }
     if (size - dataStart != expected) {
       throw integrity(
@@ -164,31 +138,6 @@ public final class SafetensorsReader {
       } catch (JsonException | IllegalArgumentException e) {
         throw integrity("metadata \"" + TrueDtypes.KEY + "\": " + e.getMessage(), -1, null);
       }
-    }
-  }
-
-  private KeepstoneException notJson(JacksonException e, HeaderParser parser, long jsonBytes)
-      throws IOException {
-    if (e.getCause() instanceof CharacterCodingException) {
-      return defect("the header is not UTF-8", parser, Long.MAX_VALUE, jsonBytes);
-    }
-    if (e.getCause() instanceof IOException io) {
-      throw io;
-    }
-    long at = e.getLocation() == null ? 0 : e.getLocation().getCharOffset();
-    return defect(
-        "the header is not JSON: " + firstLine(e.getOriginalMessage()), parser, at, jsonBytes);
-  }
-
-  private static String firstLine(String message) {
-    int end = message.indexOf('\n');
-    return end < 0 ? message : message.substring(0, end);
-  }
-
-  private KeepstoneException defect(
-      String what, HeaderParser parser, long characters, long jsonBytes) throws IOException {
-    try (HeaderStream again = new HeaderStream(file, LENGTH_BYTES, jsonBytes)) {
-      return integrity(what, LENGTH_BYTES + again.bytesBefore(characters), parser.inTensor());
     }
   }
 
