@@ -77,7 +77,7 @@ final class StateDiff {
           return null;
         }
       }
-      case Json.Null _, Json.Bool _, Json.Int _, Json.Real _, Json.Text _ -> {
+      case Json.Null _, Json.Bool _, Json.Int _, Json.Big _, Json.Real _, Json.Text _ -> {
         return null;
       }
     }
@@ -132,7 +132,7 @@ final class StateDiff {
     return switch (json) {
       case Json.Array _ -> "list";
       case Json.Obj object -> object.get("~") instanceof Json.Text(String word) ? word : "";
-      case Json.Null _, Json.Bool _, Json.Int _, Json.Real _, Json.Text _ -> "value";
+      case Json.Null _, Json.Bool _, Json.Int _, Json.Big _, Json.Real _, Json.Text _ -> "value";
     };
   }
 }
