@@ -32,7 +32,6 @@ final class Upkeep implements AutoCloseable {
   private @Nullable KeepRules wanted;
   // Of the thread's own.
   private @Nullable Deletion deletion;
-  private @Nullable KeepRules rules;
 
   private boolean due;
   private boolean pending;
@@ -102,7 +101,7 @@ final class Upkeep implements AutoCloseable {
   private void round(KeepRules asked) throws InterruptedException {
     boolean open = true;
     try {
-      deletion(asked).tick(Set.copyOf(live.underWay())).forEach(this::tell);
+      deletion().tick(asked, Set.copyOf(live.underWay())).forEach(this::tell);
       Run run = live.open();
       open = !run.look().tombs().open().isEmpty();
     } catch (RuntimeException e) {
@@ -118,13 +117,12 @@ final class Upkeep implements AutoCloseable {
     live.changed();
   }
 
-  /// The deletion under these rules, with what it knows of announced ones.
-  private Deletion deletion(KeepRules asked) {
+  /// The run's deletion, with what it has seen of announced ones; rules may change under it.
+  private Deletion deletion() {
     Deletion known = deletion;
-    if (known == null || !asked.equals(rules)) {
-      known = new Deletion(live.open(), node.clock(), node.nonce(), asked, grace);
+    if (known == null) {
+      known = new Deletion(live.open(), node.clock(), node.nonce(), grace);
       deletion = known;
-      rules = asked;
     }
     return known;
   }
@@ -132,12 +130,14 @@ final class Upkeep implements AutoCloseable {
   private void tell(DeletionEvent event) {
     CheckpointId id = event.id();
     switch (event) {
-      case DeletionEvent.Announced(var _, String why) ->
+      case DeletionEvent.Announced(var _, int _, String why) ->
           events.add(
               "tomb", live.fields(id).put("why", why).put("grace_ms", grace.toMillis()).build());
-      case DeletionEvent.Purged(var _, long bytes) ->
+      case DeletionEvent.Purged(var _, int _, String why, long bytes) ->
+          events.add("purged", live.fields(id).put("why", why).put("bytes", bytes).build());
+      case DeletionEvent.Cleared(var _, long bytes) ->
           events.add("purged", live.fields(id).put("bytes", bytes).build());
-      case DeletionEvent.Spared(var _, String why) ->
+      case DeletionEvent.Spared(var _, int _, String why) ->
           events.note("kept " + live.key() + "@" + id + ": " + why);
       case DeletionEvent.Failed(var _, KeepstoneException why) ->
           events.note("deleting " + live.key() + "@" + id + ": " + why.what());

@@ -67,11 +67,10 @@ final class StoreFaultsTest {
   /// Two deletion rounds with a grace between them.
   private void delete(Disk disk) {
     Deletion deletion =
-        new Deletion(
-            open(disk, "bbbbbbbb"), clock, "bbbbbbbb", KeepRules.last(1), Deletion.AUTOMATIC_GRACE);
-    deletion.tick(Set.of());
+        new Deletion(open(disk, "bbbbbbbb"), clock, "bbbbbbbb", Deletion.AUTOMATIC_GRACE);
+    deletion.tick(KeepRules.last(1), Set.of());
     clock.pause(Deletion.AUTOMATIC_GRACE);
-    deletion.tick(Set.of());
+    deletion.tick(KeepRules.last(1), Set.of());
   }
 
   private MemoryDisk withOneCheckpoint() {

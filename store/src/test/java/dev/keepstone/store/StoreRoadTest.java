@@ -77,12 +77,11 @@ final class StoreRoadTest {
   }
 
   private List<DeletionEvent> deleteAll(KeepRules rules) {
-    Deletion deletion =
-        new Deletion(run, clock, Checkpoints.NONCE, rules, Deletion.AUTOMATIC_GRACE);
-    List<DeletionEvent> events = new ArrayList<>(deletion.tick(Set.of()));
+    Deletion deletion = new Deletion(run, clock, Checkpoints.NONCE, Deletion.AUTOMATIC_GRACE);
+    List<DeletionEvent> events = new ArrayList<>(deletion.tick(rules, Set.of()));
     for (int i = 0; i < 4; i++) {
       clock.pause(Duration.ofSeconds(60));
-      events.addAll(deletion.tick(Set.of()));
+      events.addAll(deletion.tick(rules, Set.of()));
     }
     return events;
   }
@@ -200,17 +199,16 @@ final class StoreRoadTest {
     save(id("1-10"));
     save(id("1-20"));
     ReaderHold hold = ReaderHold.take(run, id("1-10"), "00000001");
-    Deletion deletion =
-        new Deletion(run, clock, Checkpoints.NONCE, KeepRules.last(1), Deletion.AUTOMATIC_GRACE);
+    Deletion deletion = new Deletion(run, clock, Checkpoints.NONCE, Deletion.AUTOMATIC_GRACE);
     for (int i = 0; i < 20; i++) {
-      deletion.tick(Set.of());
+      deletion.tick(KeepRules.last(1), Set.of());
       clock.pause(ReaderHold.RENEW_EVERY);
       hold.renew();
     }
     assertThat(run.look().visible()).contains(id("1-10"));
     hold.close();
     for (int i = 0; i < 20; i++) {
-      deletion.tick(Set.of());
+      deletion.tick(KeepRules.last(1), Set.of());
       clock.pause(ReaderHold.RENEW_EVERY);
     }
     assertThat(run.look().visible()).containsExactly(id("1-20"));
@@ -374,8 +372,8 @@ final class StoreRoadTest {
     save(id("1-20"));
     deleteAll(KeepRules.last(1));
     save(id("1-30"));
-    new Deletion(run, clock, Checkpoints.NONCE, KeepRules.last(1), Deletion.AUTOMATIC_GRACE)
-        .tick(Set.of());
+    new Deletion(run, clock, Checkpoints.NONCE, Deletion.AUTOMATIC_GRACE)
+        .tick(KeepRules.last(1), Set.of());
     Starts starts = new Starts(run, clock, Starts.Check.none());
     var late = starts.join("b", 1, Wanted.LATEST);
     assertThat(run.look().undecided()).isTrue();

@@ -3,18 +3,19 @@ package dev.keepstone.store.deletion;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.store.commit.Commit;
 import dev.keepstone.store.deletion.DeletionEvent.Announced;
+import dev.keepstone.store.deletion.DeletionEvent.Cleared;
+import dev.keepstone.store.deletion.DeletionEvent.Failed;
 import dev.keepstone.store.deletion.DeletionEvent.Purged;
 import dev.keepstone.store.deletion.DeletionEvent.Spared;
 import dev.keepstone.store.object.Decision;
 import dev.keepstone.store.object.Decision.Parent;
 import dev.keepstone.store.object.End;
-import dev.keepstone.store.object.Names;
 import dev.keepstone.store.object.Names.HoldName;
 import dev.keepstone.store.object.Names.TombName;
 import dev.keepstone.store.object.Tomb;
+import dev.keepstone.store.object.Wish;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.retention.KeepRules;
-import dev.keepstone.store.retention.Needs;
 import dev.keepstone.store.retention.Plan;
 import dev.keepstone.store.retention.Retention;
 import dev.keepstone.store.run.Attempt;
@@ -26,17 +27,18 @@ import dev.keepstone.store.tier.Put;
 import dev.keepstone.store.tier.StoreClock;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalInt;
 import java.util.Set;
+import java.util.stream.Collectors;
 
-/// Deletes what a run's rules do not keep. Its state is in the store, waiting times apart: another
-/// process adopts the tombs it finds open, and waits their grace anew. Not safe for use by several
-/// threads.
+/// Deletes checkpoints of a run: by its rules in [#tick], or what a person wished away by
+/// [#announce] and [#round]. Its state is in the store, waiting times apart: another process adopts
+/// the tombs it finds open, and waits their grace anew. Not safe for use by several threads.
 public final class Deletion {
   /// The shortest grace of automatic deletion.
   public static final Duration AUTOMATIC_GRACE = Duration.ofSeconds(90);
@@ -48,7 +50,6 @@ public final class Deletion {
   private final Run run;
   private final StoreClock clock;
   private final String nonce;
-  private final KeepRules rules;
   private final Duration grace;
   private final Duration holdGrace;
 
@@ -56,14 +57,15 @@ public final class Deletion {
   private final Watch<HoldName> holds = new Watch<>();
   private final Watch<Integer> undecided = new Watch<>();
   private final Watch<Attempt> attempts = new Watch<>();
+  private final Map<TombName, Tomb> read = new HashMap<>();
+  private Optional<KeepRules> own = Optional.empty();
 
   /// @param nonce who announces, for people
   /// @param grace how long a tomb is watched before needs are looked for
-  public Deletion(Run run, StoreClock clock, String nonce, KeepRules rules, Duration grace) {
+  public Deletion(Run run, StoreClock clock, String nonce, Duration grace) {
     this.run = run;
     this.clock = clock;
     this.nonce = nonce;
-    this.rules = rules;
     // A need or tomb younger than the staleness may be overlooked by either side.
     Duration least = run.tier().staleness().multipliedBy(2).plusSeconds(1);
     this.grace = run.tier().staleness().isZero() ? grace : longer(grace, least);
@@ -75,37 +77,68 @@ public final class Deletion {
     return one.compareTo(other) > 0 ? one : other;
   }
 
-  /// One round: announces what the rules do not keep and what was abandoned, concludes the tombs
-  /// whose grace is over, and removes what still lies there of purged checkpoints. Several calls a
-  /// grace keep it going; none is urgent.
+  /// One round for a run that is trained: concludes the tombs whose grace is over, removes what
+  /// still lies there of purged checkpoints, and only then announces what the rules do not keep and
+  /// what was abandoned. Several calls a grace keep it going; none is urgent.
   ///
+  /// @param rules those of the run, now
   /// @param draining checkpoints that this process is writing, which are not abandoned
-  public List<DeletionEvent> tick(Set<CheckpointId> draining) {
+  public List<DeletionEvent> tick(KeepRules rules, Set<CheckpointId> draining) {
+    own = Optional.of(rules);
     List<DeletionEvent> events = new ArrayList<>();
-    View view = run.look();
-    OptionalInt newest = view.starts().newest();
-    undecided.see(view.undecided() ? Set.of(newest.orElse(0)) : Set.of(), clock.nanos());
-    holds.see(run.holds(), clock.nanos());
-    List<TombName> open = view.tombs().open();
-    tombs.see(Set.copyOf(open), clock.nanos());
-    if (!view.undecided() && view.starts().damaged().isEmpty()) {
-      announce(view, draining, events);
-    }
-    for (TombName tomb : open) {
-      attempting(
-          tomb.id(),
-          events,
-          () -> {
-            Duration announced = run.tomb(tomb).map(Tomb::grace).orElse(Duration.ZERO);
-            if (tombs.reached(tomb, longer(announced, grace), clock.nanos())) {
-              conclude(tomb, events);
-            }
-          });
-    }
+    View view = look();
+    due(view.tombs().open(), events);
     for (CheckpointId id : run.leftovers()) {
-      attempting(id, events, () -> purge(id, events));
+      attempting(id, events, () -> events.add(new Cleared(id, Purge.purge(run, id))));
+    }
+    if (!view.undecided() && view.starts().damaged().isEmpty()) {
+      Plan plan = Retention.plan(view, rules, held());
+      announce(view.tombs(), plan, new Wish.Policy(rules.toJson()), events);
+      abandoned(view, draining, events);
     }
     return events;
+  }
+
+  /// Announces what a plan deletes.
+  ///
+  /// @param wish what the plan was made by
+  public List<DeletionEvent> announce(Plan plan, Wish wish) {
+    List<DeletionEvent> events = new ArrayList<>();
+    announce(look().tombs(), plan, wish, events);
+    return events;
+  }
+
+  /// One round for people who wait: concludes those tombs of these checkpoints whose grace is over.
+  /// Several calls a grace; the first of them begins the grace of tombs that were there before.
+  public List<DeletionEvent> round(Set<CheckpointId> ids) {
+    List<DeletionEvent> events = new ArrayList<>();
+    List<TombName> open = look().tombs().open();
+    due(open.stream().filter(tomb -> ids.contains(tomb.id())).toList(), events);
+    return events;
+  }
+
+  /// Checkpoints held by readers that still live, as far as this process can tell: a hold of which
+  /// the same name was seen for a whole grace has lost its reader. With the reason.
+  public Map<CheckpointId, String> held() {
+    Map<CheckpointId, String> held = new HashMap<>();
+    for (HoldName hold : run.holds()) {
+      if (!holds.reached(hold, holdGrace, clock.nanos())) {
+        held.put(hold.id(), "reader " + hold.nonce() + " holds it");
+      }
+    }
+    return held;
+  }
+
+  /// Takes note of everything that has an age.
+  private View look() {
+    View view = run.look();
+    int newest = view.starts().newest().orElse(0);
+    undecided.see(view.undecided() ? Set.of(newest) : Set.of(), clock.nanos());
+    holds.see(run.holds(), clock.nanos());
+    Set<TombName> open = Set.copyOf(view.tombs().open());
+    tombs.see(open, clock.nanos());
+    read.keySet().retainAll(open);
+    return view;
   }
 
   /// What fails for one checkpoint must not keep the others waiting.
@@ -113,14 +146,37 @@ public final class Deletion {
     try {
       act.run();
     } catch (KeepstoneException e) {
-      events.add(new DeletionEvent.Failed(id, e));
+      events.add(new Failed(id, e));
     }
   }
 
-  private void announce(View view, Set<CheckpointId> draining, List<DeletionEvent> events) {
-    for (Plan.Entry entry : Retention.plan(view, rules, held()).deletions()) {
-      announce(view.tombs(), entry.id(), entry.why(), events);
+  private void announce(TombsSeen seen, Plan plan, Wish wish, List<DeletionEvent> events) {
+    for (Plan.Entry entry : plan.deletions()) {
+      announce(seen, entry.id(), wish, entry.why(), events);
     }
+  }
+
+  /// Puts a tomb where none is open.
+  void announce(
+      TombsSeen seen, CheckpointId id, Wish wish, String why, List<DeletionEvent> events) {
+    if (seen.open(id).isPresent()) {
+      return;
+    }
+    int k = seen.next(id);
+    Tomb tomb = new Tomb(run.uid(), id, k, grace, wish, why, nonce, clock.instant());
+    attempting(
+        id,
+        events,
+        () -> {
+          // Lost: another deleter announced the same.
+          if (run.tier().put(run.names().tomb(id, k), tomb.encode()) instanceof Put.Committed) {
+            tombs.restart(new TombName(id, k), clock.nanos());
+            events.add(new Announced(id, k, why));
+          }
+        });
+  }
+
+  private void abandoned(View view, Set<CheckpointId> draining, List<DeletionEvent> events) {
     Set<Attempt> lying = new HashSet<>(run.attempts(view));
     lying.removeIf(attempt -> draining.contains(attempt.id()));
     attempts.see(lying, clock.nanos());
@@ -133,109 +189,102 @@ public final class Deletion {
 
   /// An attempt that nobody has touched for long is finished where it can be, else deleted.
   private void abandon(View view, Attempt attempt, List<DeletionEvent> events) {
-    if (attempt.complete() && view.starts().line().has(attempt.id())) {
-      new Commit(run).publish(attempt.id());
+    CheckpointId id = attempt.id();
+    if (attempt.complete() && view.starts().line().has(id)) {
+      new Commit(run).publish(id);
     } else {
-      announce(run.tombs(attempt.id()), attempt.id(), "abandoned", events);
+      announce(run.tombs(id), id, new Wish.Abandoned(), "abandoned", events);
     }
   }
 
-  /// Puts a tomb where none is open.
-  void announce(TombsSeen seen, CheckpointId id, String why, List<DeletionEvent> events) {
-    if (seen.open(id).isPresent()) {
+  private void due(Collection<TombName> open, List<DeletionEvent> events) {
+    List<Tomb> due = new ArrayList<>();
+    for (TombName name : open) {
+      // Most are not: their grace is read only once the shortest one is over.
+      if (tombs.reached(name, grace, clock.nanos())) {
+        attempting(
+            name.id(),
+            events,
+            () ->
+                tomb(name)
+                    .filter(tomb -> tombs.reached(name, tomb.grace(), clock.nanos()))
+                    .ifPresent(due::add));
+      }
+    }
+    conclude(due, events);
+  }
+
+  private Optional<Tomb> tomb(TombName name) {
+    Optional<Tomb> tomb = Optional.ofNullable(read.get(name)).or(() -> run.tomb(name));
+    tomb.ifPresent(found -> read.put(name, found));
+    return tomb;
+  }
+
+  /// Ends tombs whose grace is over: looks for needs, once for all of them, in the order that
+  /// misses none. However long the ends take after the look, who needs one meanwhile looks for its
+  /// tomb, and of two ends the first decides.
+  void conclude(List<Tomb> due, List<DeletionEvent> events) {
+    if (due.isEmpty()) {
       return;
     }
-    int k = seen.next(id);
-    Tomb tomb = new Tomb(run.uid(), id, k, grace, why, nonce, clock.instant());
-    attempting(
-        id,
-        events,
-        () -> {
-          // Lost: another deleter announced the same.
-          if (run.tier().put(run.names().tomb(id, k), tomb.encode()) instanceof Put.Committed) {
-            tombs.restart(new TombName(id, k), clock.nanos());
-            events.add(new Announced(id, why));
-          }
-        });
-  }
-
-  /// Ends a tomb whose grace is over: looks for needs, in the order that misses none.
-  void conclude(TombName tomb, List<DeletionEvent> events) {
     Map<CheckpointId, String> held = held();
-    Run.LookToDelete look = run.lookToDelete(tomb.id());
+    Run.LookToDelete look =
+        run.lookToDelete(due.stream().map(Tomb::id).collect(Collectors.toSet()));
     View view = look.view();
-    boolean trusted = view.starts().damaged().isEmpty() && !view.tombs().doubtful(tomb.id());
-    if (!trusted || view.tombs().open(tomb.id()).isEmpty()) {
+    if (!view.starts().damaged().isEmpty()) {
       return;
     }
     if (view.undecided()) {
-      voidDeadStart(tomb, view.starts());
+      voidDeadStart(due, view.starts());
       return;
     }
-    look.users().forEach(user -> held.putIfAbsent(tomb.id(), user + " is about to use its shards"));
-    String need = need(tomb.id(), look, held);
-    end(tomb, need, events);
+    Judge judge = new Judge(look, held, own);
+    for (Tomb tomb : due) {
+      boolean open = view.tombs().open(tomb.id()).isPresent() && !view.tombs().doubtful(tomb.id());
+      if (open) {
+        attempting(
+            tomb.id(),
+            events,
+            () -> {
+              switch (judge.judge(tomb)) {
+                case Judge.Verdict.Goes() -> purge(tomb, events);
+                case Judge.Verdict.Stays(String why) -> spare(tomb, why, events);
+                case Judge.Verdict.Open() -> {}
+              }
+            });
+      }
+    }
   }
 
   /// A start that stayed undecided for a whole grace is dead, and may not keep everything waiting
   /// for ever. If it lives after all, its ranks take the next number.
-  private void voidDeadStart(TombName tomb, StartsSeen starts) {
+  private void voidDeadStart(List<Tomb> due, StartsSeen starts) {
     int start = starts.newest().orElse(0);
     if (undecided.reached(start, grace, clock.nanos())) {
       byte[] decision = new Decision(run.uid(), start, new Parent.Void()).encode();
       // However this ends, what was seen before it does not count any more.
       run.tier().put(run.names().parent(start), decision);
-      tombs.restart(tomb, clock.nanos());
+      due.forEach(tomb -> tombs.restart(new TombName(tomb.id(), tomb.k()), clock.nanos()));
     }
   }
 
-  /// Why the checkpoint is needed; empty where it is not.
-  private String need(CheckpointId id, Run.LookToDelete look, Map<CheckpointId, String> held) {
-    View view = look.view();
-    boolean onLine = view.starts().line().has(id);
-    if (view.damaged().stream().anyMatch(d -> Names.manifestOf(d.file()).equals(Optional.of(id)))) {
-      return "its manifest is damaged, so that what it is cannot be told";
-    }
-    if (!view.standing().contains(id)) {
-      return onLine && look.attempt().complete() ? "it wants nothing but its manifest" : "";
-    }
-    if (!onLine) {
-      // Rules count on the line only: a wish that was announced stands when a rollback comes
-      // between.
-      return String.join(", ", Needs.of(view, held).of(id));
-    }
-    Plan.Entry entry = Retention.plan(view, rules, held).entry(id).orElseThrow();
-    return entry.action() == Plan.Action.KEEP ? entry.why() : "";
-  }
-
-  private void end(TombName tomb, String need, List<DeletionEvent> events) {
-    CheckpointId id = tomb.id();
-    End.Outcome outcome = need.isEmpty() ? End.Outcome.PURGED : End.Outcome.RESTORED;
-    byte[] end = new End(run.uid(), id, tomb.k(), outcome).encode();
-    // Lost: somebody needed it, or another deleter was faster; then the leftovers of a purge are
-    // removed in the same round.
-    if (run.tier().put(run.names().end(id, tomb.k()), end) instanceof Put.Committed) {
-      if (outcome == End.Outcome.PURGED) {
-        purge(id, events);
-      } else {
-        events.add(new Spared(id, need));
-      }
+  private void spare(Tomb tomb, String why, List<DeletionEvent> events) {
+    if (end(tomb, End.Outcome.RESTORED)) {
+      events.add(new Spared(tomb.id(), tomb.k(), why));
     }
   }
 
-  private void purge(CheckpointId id, List<DeletionEvent> events) {
-    events.add(new Purged(id, Purge.purge(run, id)));
+  private void purge(Tomb tomb, List<DeletionEvent> events) {
+    if (end(tomb, End.Outcome.PURGED)) {
+      long bytes = Purge.purge(run, tomb.id());
+      events.add(new Purged(tomb.id(), tomb.k(), tomb.why(), bytes));
+    }
   }
 
-  /// Checkpoints held by readers that still live, as far as this process can tell: a hold of which
-  /// the same name was seen for a whole grace has lost its reader.
-  private Map<CheckpointId, String> held() {
-    Map<CheckpointId, String> held = new HashMap<>();
-    for (HoldName hold : run.holds()) {
-      if (!holds.reached(hold, holdGrace, clock.nanos())) {
-        held.put(hold.id(), "reader " + hold.nonce() + " holds it");
-      }
-    }
-    return held;
+  /// @return whether this end is the one that stands: else somebody needed it, or another deleter
+  ///   was faster, and the leftovers of its purge are removed in the next round
+  private boolean end(Tomb tomb, End.Outcome outcome) {
+    byte[] end = new End(run.uid(), tomb.id(), tomb.k(), outcome).encode();
+    return run.tier().put(run.names().end(tomb.id(), tomb.k()), end) instanceof Put.Committed;
   }
 }

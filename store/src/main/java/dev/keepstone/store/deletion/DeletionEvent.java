@@ -8,15 +8,26 @@ public sealed interface DeletionEvent {
   CheckpointId id();
 
   /// The wish to delete it is announced; nothing is hidden or gone.
-  record Announced(CheckpointId id, String why) implements DeletionEvent {}
+  ///
+  /// @param k the tomb's number
+  record Announced(CheckpointId id, int k, String why) implements DeletionEvent {}
 
   /// Somebody needs it: the wish is over.
-  record Spared(CheckpointId id, String why) implements DeletionEvent {}
+  ///
+  /// @param k the tomb's number
+  record Spared(CheckpointId id, int k, String why) implements DeletionEvent {}
 
   /// It is gone for ever.
   ///
+  /// @param k the tomb's number
+  /// @param why as it was announced
   /// @param bytes that were freed
-  record Purged(CheckpointId id, long bytes) implements DeletionEvent {}
+  record Purged(CheckpointId id, int k, String why, long bytes) implements DeletionEvent {}
+
+  /// What was still lying there of one purged before is gone.
+  ///
+  /// @param bytes that were freed
+  record Cleared(CheckpointId id, long bytes) implements DeletionEvent {}
 
   /// Something went wrong; the next round tries again.
   record Failed(CheckpointId id, KeepstoneException why) implements DeletionEvent {}

@@ -1,5 +1,6 @@
 package dev.keepstone.store.object;
 
+import dev.keepstone.core.json.Json;
 import dev.keepstone.store.reference.CheckpointId;
 import java.time.Duration;
 import java.time.Instant;
@@ -10,11 +11,19 @@ import java.time.Instant;
 /// @param id the checkpoint
 /// @param k the how-manieth tomb of that id, from 1
 /// @param grace how long its author waits before it looks for needs
+/// @param wish whose wish it is, and by what the need is judged
 /// @param why the reason, for people
 /// @param by the author's nonce
 /// @param created when, for people: the grace is measured by who waits, never from this
 public record Tomb(
-    String uid, CheckpointId id, int k, Duration grace, String why, String by, Instant created) {
+    String uid,
+    CheckpointId id,
+    int k,
+    Duration grace,
+    Wish wish,
+    String why,
+    String by,
+    Instant created) {
   private static final String KIND = "tomb";
 
   public Tomb {
@@ -27,12 +36,14 @@ public record Tomb(
 
   /// The object's bytes.
   public byte[] encode() {
-    return StoreObject.encode(
+    Json.Builder fields =
         StoreObject.begin(KIND)
             .put("uid", uid)
             .put("id", id.toString())
             .put("k", k)
-            .put("grace_ms", grace.toMillis())
+            .put("grace_ms", grace.toMillis());
+    return StoreObject.encode(
+        Wish.write(fields, wish)
             .put("why", why)
             .put("by", by)
             .put("created", created.toString())
@@ -50,6 +61,7 @@ public record Tomb(
                 Fields.id(fields, "id"),
                 Fields.count(fields, "k", 1),
                 Duration.ofMillis(Fields.bytes(fields, "grace_ms")),
+                Wish.read(fields),
                 fields.text("why"),
                 fields.text("by"),
                 Fields.instant(fields, "created")));

@@ -1,5 +1,7 @@
 package dev.keepstone.store.retention;
 
+import dev.keepstone.store.fact.Mode;
+
 /// Which checkpoints are the best, and how many of them are kept.
 ///
 /// @param count how many are kept; 0 where the metric serves `@best` alone
@@ -13,11 +15,5 @@ public record Best(int count, String monitor, Mode mode) {
     if (monitor.isEmpty()) {
       throw new IllegalArgumentException("monitor is the name of a metric, found \"\"");
     }
-  }
-
-  /// Which of two values is better.
-  public enum Mode {
-    MIN,
-    MAX
   }
 }

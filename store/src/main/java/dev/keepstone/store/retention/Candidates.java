@@ -1,6 +1,6 @@
 package dev.keepstone.store.retention;
 
-import dev.keepstone.core.json.Json;
+import dev.keepstone.store.fact.Metric;
 import dev.keepstone.store.manifest.Manifest.Soundness;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.run.View;
@@ -35,7 +35,7 @@ record Candidates(View view, List<CheckpointId> ids) {
 
   /// Whether a verification found it bad.
   boolean quarantined(CheckpointId id) {
-    return false;
+    return view.quarantined(id);
   }
 
   /// Why it is not good.
@@ -45,21 +45,17 @@ record Candidates(View view, List<CheckpointId> ids) {
 
   /// When it was saved; empty for manifests from before that was kept.
   Optional<Instant> created(CheckpointId id) {
-    return Optional.empty();
+    return Optional.ofNullable(view.summary(id).created());
   }
 
   /// Its value of a metric, reported later ones included; empty where it has none.
   OptionalDouble metric(CheckpointId id, String name) {
-    return switch (view.summary(id).metrics().get(name)) {
-      case Json.Int(long value) -> OptionalDouble.of(value);
-      case Json.Real(double value) -> OptionalDouble.of(value);
-      case null, default -> OptionalDouble.empty();
-    };
+    return Metric.value(view.metrics(id).get(name));
   }
 
   SortedSet<String> metricNames() {
     SortedSet<String> names = new TreeSet<>();
-    ids.forEach(id -> names.addAll(view.summary(id).metrics().fields().keySet()));
+    ids.forEach(id -> names.addAll(view.metrics(id).fields().keySet()));
     return names;
   }
 }

@@ -2,11 +2,11 @@ package dev.keepstone.store.retention;
 
 import dev.keepstone.core.json.Json;
 import dev.keepstone.core.json.JsonException;
+import dev.keepstone.store.fact.Mode;
 import dev.keepstone.store.object.Fields;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -70,7 +70,7 @@ public record KeepRules(
         fields
             .put("keep_best", found.count())
             .put("monitor", found.monitor())
-            .put("mode", found.mode().name().toLowerCase(Locale.ROOT)));
+            .put("mode", found.mode().text()));
     if (first) {
       fields.put("keep_first", true);
     }
@@ -133,13 +133,12 @@ public record KeepRules(
         new Best(
             count,
             json.text("monitor"),
-            switch (json.text("mode")) {
-              case "min" -> Best.Mode.MIN;
-              case "max" -> Best.Mode.MAX;
-              default ->
-                  throw new JsonException(
-                      "field \"mode\": expected min or max, found \"" + json.text("mode") + "\"");
-            }));
+            Mode.find(json.text("mode"))
+                .orElseThrow(() ->
+                    new JsonException(
+                        "field \"mode\": expected min or max, found \""
+                            + json.text("mode")
+                            + "\""))));
   }
 
   /// What would keep a checkpoint, for people: `last 3, every 1000 steps`.

@@ -1,5 +1,6 @@
 package dev.keepstone.store.retention;
 
+import dev.keepstone.core.json.JsonException;
 import dev.keepstone.store.object.Decision.Parent;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.run.StartsSeen;
@@ -22,8 +23,11 @@ public final class Needs {
   /// @param held checkpoints that something else keeps, with the reason: a reader's hold
   public static Needs of(View view, Map<CheckpointId, String> held) {
     Needs needs = new Needs();
-    needs.newest(Candidates.of(view));
+    Candidates candidates = Candidates.of(view);
+    needs.newest(candidates);
+    needs.deeplyVerified(candidates);
     needs.parent(view.starts());
+    needs.wanted(candidates);
     held.forEach(needs::add);
     for (CheckpointId user : view.standing()) {
       for (CheckpointId used : view.summary(user).uses()) {
@@ -57,8 +61,51 @@ public final class Needs {
         }
       }
       if (staying && good) {
-        return;
+        break;
       }
+    }
+    // Numbers that nobody looked at are not suspect; `last-good` names the newest that were.
+    candidates
+        .view()
+        .lastGood()
+        .filter(id -> !latest.equals(Optional.of(id)))
+        .ifPresent(id -> add(id, "newest healthy"));
+  }
+
+  private void deeplyVerified(Candidates candidates) {
+    for (CheckpointId id : candidates.ids().reversed()) {
+      if (!candidates.quarantined(id) && candidates.view().facts().deeplyVerified(id).isPresent()) {
+        add(id, "newest deeply verified");
+        if (candidates.stays(id)) {
+          return;
+        }
+      }
+    }
+  }
+
+  /// What people pinned and tagged, and the best by the run's own rules, which `@best` names.
+  private void wanted(Candidates candidates) {
+    View view = candidates.view();
+    for (CheckpointId id : view.standing()) {
+      if (view.facts().pinned(id)) {
+        add(id, "pinned");
+      }
+      view.facts().tagsOf(id).forEach(tag -> add(id, "tag " + tag));
+    }
+    Optional<Best> best = policyOf(view).flatMap(KeepRules::best);
+    if (best.isPresent()) {
+      Judgement judgement = Rules.judge(candidates, best.get());
+      candidates.ids().forEach(id -> judgement.kept(id).forEach(why -> add(id, why)));
+    }
+  }
+
+  /// The rules that the run's newest start gave. Those of a newer Keepstone that are not known here
+  /// are nobody's to apply.
+  public static Optional<KeepRules> policyOf(View view) {
+    try {
+      return view.facts().policy().map(policy -> KeepRules.read(policy.rules()));
+    } catch (JsonException e) {
+      return Optional.empty();
     }
   }
 

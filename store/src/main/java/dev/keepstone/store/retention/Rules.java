@@ -1,5 +1,6 @@
 package dev.keepstone.store.retention;
 
+import dev.keepstone.store.fact.Mode;
 import dev.keepstone.store.reference.CheckpointId;
 import java.time.Duration;
 import java.time.Instant;
@@ -46,6 +47,13 @@ final class Rules {
     rules.since().ifPresent(all::since);
     all.timeless();
     return all.judgement;
+  }
+
+  /// The best alone.
+  static Judgement judge(Candidates candidates, Best best) {
+    Rules one = new Rules(candidates, new Judgement());
+    one.best(best);
+    return one.judgement;
   }
 
   private void last(KeepRules rules) {
@@ -193,9 +201,9 @@ final class Rules {
 
   /// A checkpoint and its finite value.
   private record Scored(CheckpointId id, double value) {
-    static Comparator<Scored> order(Best.Mode mode) {
+    static Comparator<Scored> order(Mode mode) {
       Comparator<Scored> lowest = Comparator.comparingDouble(Scored::value);
-      return (mode == Best.Mode.MIN ? lowest : lowest.reversed())
+      return (mode == Mode.MIN ? lowest : lowest.reversed())
           .thenComparing(Scored::id, Comparator.reverseOrder());
     }
   }

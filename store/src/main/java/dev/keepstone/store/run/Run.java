@@ -18,7 +18,9 @@ import dev.keepstone.store.tier.Tier;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.NavigableSet;
 import java.util.Optional;
 import java.util.Set;
@@ -92,26 +94,27 @@ public final class Run {
     }
   }
 
-  /// Looks at tombs and ends, then at one checkpoint's parts and at those of unfinished ones, then
-  /// at manifests, then at starts: for who is about to delete that checkpoint. What needs it was
-  /// put before its tomb was looked for, and a start that announced itself meanwhile is seen last.
-  public LookToDelete lookToDelete(CheckpointId id) {
+  /// Looks at tombs and ends, then at the parts of these checkpoints and of unfinished ones, then
+  /// at manifests, then at starts: for who is about to delete them. What needs one was put before
+  /// its tomb was looked for, and a start that announced itself meanwhile is seen last.
+  public LookToDelete lookToDelete(Set<CheckpointId> ids) {
     TombsSeen tombs = objects.tombs();
-    Attempt attempt = objects.attempt(id);
-    List<CheckpointId> users =
-        objects.unfinished().stream()
-            .filter(other -> other.uses().contains(id))
-            .map(Attempt::id)
-            .toList();
+    Set<CheckpointId> committed = objects.manifestNames();
+    Map<CheckpointId, Attempt> attempts = new HashMap<>();
+    ids.stream()
+        .filter(id -> !committed.contains(id))
+        .forEach(id -> attempts.put(id, objects.attempt(id)));
+    List<Attempt> unfinished = objects.unfinished();
     ManifestsSeen manifests = objects.manifests();
     StartsSeen starts = objects.starts();
-    return new LookToDelete(attempt, users, view(manifests, starts, tombs, Set.of(id)));
+    return new LookToDelete(attempts, unfinished, view(manifests, starts, tombs, ids));
   }
 
-  /// @param attempt what lies in the folder
-  /// @param users those without a manifest whose parts name its shards
+  /// @param attempts what lies in the folders of those asked for that had no manifest
+  /// @param unfinished what may yet be committed: its parts may name shards of others
   /// @param view the rest
-  public record LookToDelete(Attempt attempt, List<CheckpointId> users, View view) {}
+  public record LookToDelete(
+      Map<CheckpointId, Attempt> attempts, List<Attempt> unfinished, View view) {}
 
   private View view(ManifestsSeen manifests, StartsSeen starts) {
     return view(manifests, starts, objects.tombs(), Set.of());

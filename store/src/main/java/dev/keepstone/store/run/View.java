@@ -73,15 +73,16 @@ public record View(
     return visible().reversed().stream().filter(wanted).findFirst();
   }
 
-  /// The visible checkpoint, not quarantined, with the best value of a metric; of equal ones the
-  /// newest. One without a value, or with NaN, is never it.
+  /// The visible checkpoint, neither suspect nor quarantined, with the best value of a metric; of
+  /// equal ones the newest. One without a finite value is never it.
   public Optional<CheckpointId> best(String monitor, Mode mode) {
     CheckpointId best = null;
     double value = Double.NaN;
     for (CheckpointId id : visible()) {
       double own = Metric.value(metrics(id).get(monitor)).orElse(Double.NaN);
+      boolean good = !quarantined(id) && summary(id).health() != Manifest.Soundness.SUSPECT;
       // Not "better" alone: of equal ones the later counts.
-      if (!quarantined(id) && !Double.isNaN(own) && !mode.better(value, own)) {
+      if (good && Double.isFinite(own) && !mode.better(value, own)) {
         best = id;
         value = own;
       }

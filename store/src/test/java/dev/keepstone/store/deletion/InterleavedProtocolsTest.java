@@ -15,6 +15,7 @@ import dev.keepstone.store.object.Decision.Parent;
 import dev.keepstone.store.object.Names.TombName;
 import dev.keepstone.store.object.Start;
 import dev.keepstone.store.object.Start.Wanted;
+import dev.keepstone.store.object.Wish;
 import dev.keepstone.store.part.Part;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.retention.KeepRules;
@@ -182,16 +183,19 @@ final class InterleavedProtocolsTest {
   /// Announces the deletion of one checkpoint, or adopts an open tomb, and concludes it at once: a
   /// grace that any number of steps of others fit into, or none.
   private static List<DeletionEvent> delete(World world, Turns turns, CheckpointId id) {
+    return delete(world, turns, id, new Wish.Policy(KeepRules.last(1).toJson()));
+  }
+
+  private static List<DeletionEvent> delete(World world, Turns turns, CheckpointId id, Wish wish) {
     Run run = actor(world, turns);
-    Deletion deletion =
-        new Deletion(run, new TestClock(), Checkpoints.NONCE, KeepRules.last(1), Duration.ZERO);
+    Deletion deletion = new Deletion(run, new TestClock(), Checkpoints.NONCE, Duration.ZERO);
     List<DeletionEvent> events = new ArrayList<>();
     TombsSeen seen = run.tombs(id);
     if (!seen.purged(id)) {
-      deletion.announce(seen, id, "test", events);
-      int k = seen.open(id).orElse(seen.next(id));
+      deletion.announce(seen, id, wish, "test", events);
+      TombName name = new TombName(id, seen.open(id).orElse(seen.next(id)));
       for (int round = 0; round < 3 && run.tombs(id).open(id).isPresent(); round++) {
-        deletion.conclude(new TombName(id, k), events);
+        deletion.conclude(run.tomb(name).stream().toList(), events);
       }
     }
     if (run.tombs(id).purged(id)) {
