@@ -77,8 +77,12 @@ final class Adoption {
     synchronized (roster) {
       trainer.membership = Membership.of(owner);
       trainer.layouts = Math.max(trainer.layouts, owner.layout());
-      trainer.newest().ifPresent(LiveSegment::retire);
-      LiveSegment segment = new LiveSegment(file, trainer);
+      LiveSegment before = trainer.newest().orElse(null);
+      LiveSegment segment =
+          new LiveSegment(file, trainer, before, before == null ? null : before.last());
+      if (before != null) {
+        before.retire();
+      }
       List<SealRecord> waiting = take(segment);
       roster.add(segment);
       waiting.stream()

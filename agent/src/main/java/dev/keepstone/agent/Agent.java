@@ -259,7 +259,7 @@ final class Agent implements AutoCloseable {
 
   /// A generation stands in a slot that is marked as sealed already.
   void adopt(LiveSegment segment, SealRecord seal) {
-    roster.enqueue(segment, seal, id(segment, seal), run(owner(segment)));
+    roster.adopt(segment, seal, id(segment, seal), run(owner(segment)));
   }
 
   private static RunKey owner(LiveSegment segment) {

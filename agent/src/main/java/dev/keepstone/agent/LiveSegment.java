@@ -1,5 +1,6 @@
 package dev.keepstone.agent;
 
+import dev.keepstone.agent.drain.Sharing;
 import dev.keepstone.segment.file.AgentRecord;
 import dev.keepstone.segment.file.SegmentFile;
 import java.nio.file.Path;
@@ -12,6 +13,11 @@ final class LiveSegment {
   final SegmentFile file;
   final Trainer trainer;
   final Slots slots;
+  final Sharing sharing;
+
+  /// The last generation of the segment that this one follows, until the first seal here takes it;
+  /// null where there is none.
+  private @Nullable Previous inherited;
 
   /// The segment goes once it is idle.
   boolean retired;
@@ -24,9 +30,17 @@ final class LiveSegment {
   private AgentRecord record;
 
   /// @param file new, or adopted; its record is the one that goes on
-  LiveSegment(SegmentFile file, Trainer trainer) {
+  /// @param follows the segment before it; null where there is none
+  /// @param inherited the last generation there, where it is still to be compared with
+  LiveSegment(
+      SegmentFile file,
+      Trainer trainer,
+      @Nullable LiveSegment follows,
+      @Nullable Previous inherited) {
     this.file = file;
     this.trainer = trainer;
+    this.inherited = inherited;
+    this.sharing = new Sharing(file.layout(), follows == null ? null : follows.sharing);
     this.slots = new Slots(file.head().slots());
     this.record = file.agentRecord().orElseGet(() -> AgentRecord.first(file.head().slots()));
   }
@@ -85,6 +99,39 @@ final class LiveSegment {
   void free() {
     file.unlink();
     file.close();
+  }
+
+  /// The generation before one that is being sealed, kept for the drain to compare with; null where
+  /// there is none, or comparing has led to nothing for long.
+  @Nullable Previous previous(long generation) {
+    Previous kept = inherited;
+    inherited = null;
+    boolean wanted = sharing.wantsComparison();
+    if (kept != null && kept.held()) {
+      return kept;
+    }
+    int slot = slots.before(generation);
+    return wanted && slot != Slots.NONE ? new Previous(this, slot) : null;
+  }
+
+  /// The last generation here, or what was to be compared with the first one here, kept for the
+  /// segment that follows; null where there is neither.
+  @Nullable Previous last() {
+    int slot = slots.before(Long.MAX_VALUE);
+    if (slot != Slots.NONE) {
+      return new Previous(this, slot);
+    }
+    Previous kept = inherited;
+    inherited = null;
+    return kept;
+  }
+
+  /// Gives up what is kept for the first seal here.
+  void forgetInherited() {
+    if (inherited != null) {
+      inherited.release();
+      inherited = null;
+    }
   }
 
   /// The slot whose sealed generation is of this step, or [Slots#NONE].

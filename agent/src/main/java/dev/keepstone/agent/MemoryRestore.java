@@ -4,9 +4,8 @@ import dev.keepstone.agent.drain.StateArea;
 import dev.keepstone.agent.events.EventLog;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.segment.file.SealRecord;
+import dev.keepstone.segment.file.SegmentFile;
 import dev.keepstone.segment.layout.Layout;
-import dev.keepstone.segment.layout.PiecePlace;
-import dev.keepstone.segment.layout.RegisteredPiece;
 import dev.keepstone.segment.wire.Answer;
 import dev.keepstone.store.reference.CheckpointId;
 import java.util.List;
@@ -36,7 +35,7 @@ final class MemoryRestore implements Restore {
               id.step(),
               layout.owner().world(),
               area.metrics(),
-              pieces(layout),
+              pieces(pin),
               area.tree(),
               new Answer.Source.Memory(
                   pin.segment().path().toString(), pin.segment().file.head().slotAt(pin.slot())));
@@ -50,14 +49,13 @@ final class MemoryRestore implements Restore {
     }
   }
 
-  private static List<Answer.OpenedPiece> pieces(Layout layout) {
-    return layout.pieces().stream()
-        .map(place -> new Answer.OpenedPiece(piece(layout, place), place.at()))
+  private static List<Answer.OpenedPiece> pieces(Roster.Pin pin) {
+    SegmentFile file = pin.segment().file;
+    return file.layout().pieces().stream()
+        .map(place ->
+            new Answer.OpenedPiece(
+                file.layout().registered(place), file.fromSlot(pin.slot(), place)))
         .toList();
-  }
-
-  private static RegisteredPiece piece(Layout layout, PiecePlace place) {
-    return new RegisteredPiece(layout.shards().get(place.shard()).component(), place.piece());
   }
 
   @Override

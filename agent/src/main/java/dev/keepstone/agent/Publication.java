@@ -1,6 +1,7 @@
 package dev.keepstone.agent;
 
 import dev.keepstone.agent.drain.Drain;
+import dev.keepstone.agent.drain.Owner;
 import dev.keepstone.agent.events.EventLog;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
@@ -14,10 +15,16 @@ import dev.keepstone.store.commit.Published;
 import dev.keepstone.store.part.Part;
 import dev.keepstone.store.part.PartRecord;
 import dev.keepstone.store.part.Refusal;
+import dev.keepstone.store.part.ShardReceipt;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.run.Run;
+import dev.keepstone.store.run.TombsSeen;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -59,7 +66,7 @@ final class Publication {
       drain = new Drain(run.tier(), run.names(), node.nonce(), live.pace());
       standing = run.part(attempt.id(), layout.owner().rank()).orElse(null);
       if (standing == null) {
-        standing = put(drain(drain, attempt), run);
+        standing = put(drain(drain, attempt, run), run);
       }
     } catch (KeepstoneException e) {
       requireNotEnding();
@@ -67,6 +74,7 @@ final class Publication {
     }
     try {
       if (standing instanceof Part part) {
+        attempt.segment().sharing.stored(attempt.seal().generation(), part);
         drain.putExtras(part, layout);
       }
     } catch (KeepstoneException e) {
@@ -88,7 +96,7 @@ final class Publication {
     return run;
   }
 
-  private Part drain(Drain drain, Attempt attempt) throws InterruptedException {
+  private Part drain(Drain drain, Attempt attempt, Run run) throws InterruptedException {
     CheckpointId id = attempt.id();
     Layout layout = attempt.segment().file.layout();
     long bytes = layout.byteLength();
@@ -96,14 +104,63 @@ final class Publication {
     long begun = node.clock().nanos();
     Progress progress = new Progress(id, bytes);
     try {
-      Part part = drain.write(attempt.segment().file, attempt.seal(), id, progress::more);
+      List<@Nullable ShardReceipt> used = used(attempt, run);
+      Part part = drain.write(attempt.segment().file, attempt.seal(), id, used, progress::more);
       double ms = Roster.millis(node.clock().nanos() - begun);
-      events.add("drained", live.fields(id).put("bytes", bytes).put("ms", ms).build());
+      long written =
+          part.shards().stream()
+              .filter(shard -> shard.from() == null)
+              .mapToLong(ShardReceipt::bytes)
+              .sum();
+      events.add(
+          "drained",
+          live.fields(id).put("bytes", bytes).put("written", written).put("ms", ms).build());
       return part;
     } catch (KeepstoneException e) {
       drain.discard(layout, id);
       throw e;
     }
+  }
+
+  /// Compares the generation with the one before it.
+  ///
+  /// @return for each shard what another checkpoint holds of it, or null where it is to be written
+  private List<@Nullable ShardReceipt> used(Attempt attempt, Run run) {
+    Previous previous = attempt.previous();
+    List<@Nullable Owner> owners;
+    try {
+      owners =
+          attempt
+              .segment()
+              .sharing
+              .compare(
+                  attempt.segment().file,
+                  attempt.seal(),
+                  previous == null ? null : previous.image());
+    } finally {
+      roster.release(previous);
+    }
+    Map<CheckpointId, Boolean> usable = new HashMap<>();
+    List<@Nullable ShardReceipt> used = new ArrayList<>();
+    for (Owner owner : owners) {
+      used.add(
+          owner != null && usable.computeIfAbsent(owner.home(), home -> mayUse(home, run))
+              ? owner.used()
+              : null);
+    }
+    return used;
+  }
+
+  /// Whether a checkpoint is there and likely to stay until its use is known: committed, on the
+  /// line, and nobody wishes to delete it. What changes after this look is seen before the manifest
+  /// ([Commit]).
+  private static boolean mayUse(CheckpointId home, Run run) {
+    TombsSeen tombs = run.tombs(home);
+    return run.findManifest(home).isPresent()
+        && run.starts().line().has(home)
+        && !tombs.purged(home)
+        && !tombs.doubtful(home)
+        && tombs.open(home).isEmpty();
   }
 
   /// @return what stands under the rank's name now

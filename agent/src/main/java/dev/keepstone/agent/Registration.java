@@ -7,11 +7,13 @@ import dev.keepstone.segment.file.SegmentFile;
 import dev.keepstone.segment.file.SegmentHead;
 import dev.keepstone.segment.layout.Layout;
 import dev.keepstone.segment.layout.PiecePlace;
+import dev.keepstone.segment.layout.RegisteredPiece;
 import dev.keepstone.segment.place.AgentDirectory;
 import dev.keepstone.segment.wire.Answer;
 import dev.keepstone.segment.wire.Request;
 import dev.keepstone.store.retention.KeepRules;
 import java.io.IOException;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// Makes segments inside the budget (docs/spec/wire.md "register").
@@ -40,23 +42,46 @@ final class Registration {
       throws InterruptedException {
     Membership member = trainer.member();
     int number = trainer.layouts + 1;
-    Layout layout = Layout.plan(member.owner(trainer.client, number), request.layout());
+    LiveSegment follows = last(trainer, member);
+    Set<RegisteredPiece> steady = follows == null ? Set.of() : follows.sharing.steady();
+    Layout layout =
+        Layout.plan(
+            member.owner(trainer.client, number),
+            request.layout(),
+            piece -> contains(steady, piece));
     SegmentHead least = SegmentFile.size(layout, SegmentHead.MIN_SLOTS);
     requirePossible(least, request.budget(), member);
     if (request.limitRate() != null) {
       // Null leaves what the agent was started with, or what an operator set since.
       run.pace().limit(request.limitRate());
     }
-    retireOlder(trainer, member);
-    SegmentHead head = claim(layout, request, least, member);
-    SegmentFile file;
+    Previous inherited = keepLast(follows);
+    boolean made = false;
     try {
-      file = SegmentFile.create(directory.segment(trainer.client, number), layout, head.slots());
-    } catch (KeepstoneException e) {
-      roster.reserve(-head.fileBytes());
-      throw e;
+      retireOlder(trainer, member);
+      SegmentHead head = claim(layout, request, least, member, inherited);
+      SegmentFile file;
+      try {
+        file = SegmentFile.create(directory.segment(trainer.client, number), layout, head.slots());
+      } catch (KeepstoneException e) {
+        roster.reserve(-head.fileBytes());
+        throw e;
+      }
+      LiveSegment segment = new LiveSegment(file, trainer, follows, inherited);
+      add(segment, head, number, run, member);
+      made = true;
+      return answer(segment, run);
+    } finally {
+      if (!made) {
+        roster.release(inherited);
+      }
     }
-    LiveSegment segment = new LiveSegment(file, trainer);
+  }
+
+  private void add(
+      LiveSegment segment, SegmentHead head, int number, LiveRun run, Membership member) {
+    Trainer trainer = segment.trainer;
+    Layout layout = segment.file.layout();
     synchronized (roster) {
       trainer.layouts = number;
       trainer.closed = false;
@@ -74,7 +99,35 @@ final class Registration {
             .put("slots", head.slots())
             .put("segment_bytes", head.fileBytes())
             .build());
-    return answer(segment, run);
+  }
+
+  private static boolean contains(Set<RegisteredPiece> steady, RegisteredPiece piece) {
+    return steady.contains(new RegisteredPiece(piece.component(), piece.piece()));
+  }
+
+  /// The segment that a new one follows: the trainer's own, or that of a dead trainer of the same
+  /// rank; null where there is none.
+  private @Nullable LiveSegment last(Trainer trainer, Membership member) {
+    synchronized (roster) {
+      LiveSegment last = trainer.newest().orElse(null);
+      for (Trainer other : roster.members(member.run())) {
+        if (last == null && other.gone && other.member().rank() == member.rank()) {
+          last = other.newest().orElse(null);
+        }
+      }
+      return last;
+    }
+  }
+
+  private @Nullable Previous keepLast(@Nullable LiveSegment follows) {
+    synchronized (roster) {
+      return follows == null ? null : follows.last();
+    }
+  }
+
+  /// Whether another segment of that size would fit beside all that is there.
+  boolean hasRoomBeside(LiveSegment segment) {
+    return segment.byteLength() <= Math.min(budget - roster.used(null), memory());
   }
 
   private static Answer.Register answer(LiveSegment segment, LiveRun run) {
@@ -88,6 +141,7 @@ final class Registration {
         head.slotOffset(),
         head.slotStride(),
         head.stateCapacity(),
+        head.constantAt(),
         layout.pieces().stream().map(PiecePlace::at).toList(),
         layout.byteLength(),
         run.usableBytes(),
@@ -128,7 +182,11 @@ final class Registration {
   /// Waits until the segment fits and promises its bytes, with as many of the slots asked for as
   /// fit, two at least.
   private SegmentHead claim(
-      Layout layout, Request.Register request, SegmentHead least, Membership member)
+      Layout layout,
+      Request.Register request,
+      SegmentHead least,
+      Membership member,
+      @Nullable Previous inherited)
       throws InterruptedException {
     SegmentHead[] claimed = new SegmentHead[1];
     boolean fits =
@@ -137,6 +195,8 @@ final class Registration {
               long room = room(request.budget(), member);
               if (least.fileBytes() > room) {
                 giveUpKept();
+                // What it saves to write is worth less than a save that waits.
+                roster.release(inherited);
               }
               for (int slots = request.slots(); slots >= SegmentHead.MIN_SLOTS; slots--) {
                 SegmentHead head = SegmentFile.size(layout, slots);

@@ -115,20 +115,27 @@ final class Roster {
 
   /// A generation stands in the lent slot: it waits for its drain, and the next slot is lent.
   synchronized void seal(LiveSegment segment, SealRecord seal, CheckpointId id, LiveRun run) {
+    // Before the seal, which lets the generation before it go.
+    Previous previous = segment.previous(seal.generation());
     segment.slots.sealed(seal.slot());
     segment.publish();
     events.add(
         "sealed",
         run.fields(id)
-            .put("bytes", segment.file.layout().byteLength())
+            .put("bytes", segment.file.layout().capturedLength())
             .put("stall_ms", millis(seal.stallNanos()))
             .build());
-    enqueue(segment, seal, id, run);
+    enqueue(new Attempt(segment, seal, id, previous), run);
   }
 
-  /// A sealed generation waits for its drain.
-  synchronized void enqueue(LiveSegment segment, SealRecord seal, CheckpointId id, LiveRun run) {
-    Attempt attempt = new Attempt(segment, seal, id);
+  /// A sealed generation that an agent before this one left waits for its drain.
+  synchronized void adopt(LiveSegment segment, SealRecord seal, CheckpointId id, LiveRun run) {
+    enqueue(new Attempt(segment, seal, id, segment.previous(seal.generation())), run);
+  }
+
+  private void enqueue(Attempt attempt, LiveRun run) {
+    LiveSegment segment = attempt.segment();
+    CheckpointId id = attempt.id();
     segment.trainer.open.put(id, attempt);
     run.enqueue(attempt);
     notifyAll();
@@ -152,12 +159,21 @@ final class Roster {
 
   /// A generation is committed, refused, or failed for good: its slot may be used again.
   synchronized void end(Attempt attempt, Ended ended) {
+    release(attempt.previous());
     LiveSegment segment = attempt.segment();
     segment.slots.ended(attempt.slot());
     segment.lastEnded = clock.instant();
     segment.trainer.ended(attempt.id(), ended);
     segment.publish();
     notifyAll();
+  }
+
+  /// A generation has been compared with the one before it, or will not be.
+  synchronized void release(@Nullable Previous previous) {
+    if (previous != null) {
+      previous.release();
+      notifyAll();
+    }
   }
 
   /// Somebody reads a sealed generation of this checkpoint from memory; it stays until [#unpin].
@@ -191,6 +207,13 @@ final class Roster {
   /// Takes out the segments that nothing needs any more: retired and idle. The caller frees them.
   synchronized List<LiveSegment> takeFree() {
     List<LiveSegment> free = new ArrayList<>();
+    for (Trainer trainer : trainers.values()) {
+      for (LiveSegment segment : trainer.segments) {
+        if (segment.retired && segment.idle()) {
+          segment.forgetInherited();
+        }
+      }
+    }
     for (Trainer trainer : trainers.values()) {
       for (LiveSegment segment : List.copyOf(trainer.segments)) {
         if (segment.retired && segment.idle()) {

@@ -109,6 +109,24 @@ final class Slots {
     release(slot);
   }
 
+  /// The slot that holds the last sealed generation before this one, or [#NONE].
+  int before(long generation) {
+    int found = NONE;
+    for (int slot = 0; slot < states.length; slot++) {
+      boolean sealed =
+          switch (states[slot]) {
+            case SEALED, DRAINING, KEPT -> true;
+            case FREE, LENT -> false;
+          };
+      if (sealed
+          && generations[slot] < generation
+          && (found == NONE || generations[slot] > generations[found])) {
+        found = slot;
+      }
+    }
+    return found;
+  }
+
   /// Somebody reads the slot's generation; it stays until [#unpin].
   void pin(int slot) {
     readers[slot]++;

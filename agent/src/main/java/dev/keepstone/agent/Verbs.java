@@ -198,7 +198,8 @@ final class Verbs implements Talk {
       }
       requireNew(mine, segment, sealed.slot(), id);
       agent.seal(segment, seal.get());
-      return new Answer.Sealed(id.toString(), mine.report());
+      boolean replan = segment.sharing.asks() && agent.registration().hasRoomBeside(segment);
+      return new Answer.Sealed(id.toString(), mine.report(), replan);
     }
   }
 

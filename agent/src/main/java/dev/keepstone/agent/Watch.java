@@ -92,6 +92,8 @@ final class Watch {
           .ifPresent(seal -> agent.seal(segment, seal));
     }
     segment.stopLending();
+    // Nothing is sealed here any more that could be compared with it.
+    segment.forgetInherited();
   }
 
   /// A dead trainer's last generation stays in memory for a quick restart, but not for ever.

@@ -15,7 +15,8 @@ record Capture(Registration registration, int number, SegmentFile segment) {
   // The JVM cannot stop for a collection while one copy runs.
   private static final long STRIDE_BYTES = 8L << 20;
 
-  /// Maps the segment that the agent made, and proves that it is the one asked for.
+  /// Maps the segment that the agent made, proves that it is the one asked for, and copies into it
+  /// what will not change.
   static Capture open(Registration registration, int number, SegmentFile segment) {
     List<PiecePlace> places = segment.layout().pieces();
     List<Source> sources = registration.sources();
@@ -31,17 +32,24 @@ record Capture(Registration registration, int number, SegmentFile segment) {
           "restart the agent");
     }
     segment.populate();
-    return new Capture(registration, number, segment);
+    Capture capture = new Capture(registration, number, segment);
+    capture.copy(segment.constants(), true);
+    return capture;
   }
 
-  /// Copies every source into its place in a slot.
+  /// Copies every source that may change into its place in a slot.
   ///
   /// @throws KeepstoneException.Refused where a source is no longer as registered
   void copyTo(int slot) {
-    MemorySegment target = segment.slot(slot);
+    copy(segment.slot(slot), false);
+  }
+
+  private void copy(MemorySegment target, boolean constant) {
     List<PiecePlace> places = segment.layout().pieces();
     for (int i = 0; i < places.size(); i++) {
-      copy(registration.sources().get(i).take(), target, places.get(i).at());
+      if (segment.layout().isConstant(places.get(i)) == constant) {
+        copy(registration.sources().get(i).take(), target, places.get(i).at());
+      }
     }
   }
 

@@ -59,6 +59,9 @@ public final class Client implements AutoCloseable {
   private volatile @Nullable Launch launch;
   private volatile long sealed;
 
+  /// The layout instead of which the agent asks for another one.
+  private volatile int replan;
+
   private int start;
   private @Nullable Capture capture;
   private @Nullable Saved last;
@@ -179,7 +182,8 @@ public final class Client implements AutoCloseable {
     }
     long called = environment.clocks().nanos().getAsLong();
     byte[] state = StateArea.encode(metrics, values);
-    boolean replanned = state.length > capture.segment().head().stateCapacity();
+    boolean replanned =
+        state.length > capture.segment().head().stateCapacity() || replan == capture.number();
     if (replanned) {
       register(capture.registration(), state.length);
       called = environment.clocks().nanos().getAsLong();
@@ -206,7 +210,7 @@ public final class Client implements AutoCloseable {
             now.getEpochSecond() * 1_000_000_000L + now.getNano(),
             stall));
     sealed = lent.generation();
-    Saved saved = new Saved(id, step, sealed, segment.layout().byteLength(), stall, replanned);
+    Saved saved = new Saved(id, step, sealed, segment.layout().capturedLength(), stall, replanned);
     last = saved;
     tell(new Request.Sealed(into.number(), lent.slot(), lent.generation(), step), id);
     return saved;
@@ -307,7 +311,11 @@ public final class Client implements AutoCloseable {
           used.tell(request)
               .thenAccept(frame -> {
                 try {
-                  remember(request.readAnswer(frame).ended());
+                  Answer.Sealed answer = request.readAnswer(frame);
+                  remember(answer.ended());
+                  if (answer.replan()) {
+                    replan = request.layout();
+                  }
                 } catch (KeepstoneException e) {
                   ended.put(id, new Ended.Failed(id, e));
                 }

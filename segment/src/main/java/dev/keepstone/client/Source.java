@@ -13,14 +13,26 @@ import java.util.function.Supplier;
 /// @param piece its tensor and slice
 /// @param bytes asked at every save, since frameworks move their tensors; dense, row-major,
 ///   little-endian, exactly the piece's bytes
-public record Source(String component, Piece piece, Supplier<MemorySegment> bytes) {
+/// @param frozen whether the bytes stay as they are: then they are copied once, when the state is
+///   registered, and not looked at again
+public record Source(String component, Piece piece, Supplier<MemorySegment> bytes, boolean frozen) {
+  /// A piece that may change.
+  public Source(String component, Piece piece, Supplier<MemorySegment> bytes) {
+    this(component, piece, bytes, false);
+  }
+
+  /// The same, with the promise that its bytes do not change until the state is registered anew.
+  public Source asFrozen() {
+    return new Source(component, piece, bytes, true);
+  }
+
   /// A whole tensor whose memory stays where it is.
   public static Source of(String component, Tensor tensor, MemorySegment bytes) {
     return new Source(component, Piece.whole(tensor), () -> bytes);
   }
 
   RegisteredPiece registered() {
-    return new RegisteredPiece(component, piece);
+    return new RegisteredPiece(component, piece, frozen);
   }
 
   MemorySegment take() {

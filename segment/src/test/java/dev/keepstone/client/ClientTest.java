@@ -148,6 +148,44 @@ class ClientTest {
   }
 
   @Test
+  void whatIsFrozenIsCopiedOnceAndRestoredFromMemoryWithTheRest() {
+    try (Client client = started()) {
+      Answer.Register _ =
+          client.register(
+              registration(
+                  Source.of("model", weight, weightBytes).asFrozen(),
+                  Source.of("optimizer", moment, momentBytes)));
+      byte[] registered = weightBytes.toArray(ValueLayout.JAVA_BYTE);
+      weightBytes.fill((byte) 0);
+      Saved saved = save(client, 40);
+      assertThat(saved.byteLength()).isEqualTo(4096 + 20);
+      assertThat(client.awaitDurable(saved, MINUTE)).isNotNull();
+      assertThat(requireNonNull(store.get("2-40")).pieces().get(whole("model", weight)))
+          .isEqualTo(registered);
+      try (Restore restore = client.open("2-40")) {
+        assertThat(restore.fromMemory()).isTrue();
+        MemorySegment found = MemorySegment.ofArray(new byte[registered.length]);
+        restore.into(piece -> piece.component().equals("model") ? found : null);
+        assertThat(found.toArray(ValueLayout.JAVA_BYTE)).isEqualTo(registered);
+      }
+    }
+  }
+
+  @Test
+  void aLayoutThatTheAgentAsksForComesWithTheNextSaveAndOnceEach() {
+    try (Client client = started()) {
+      Answer.Register _ = client.register(model());
+      agent.askToReplan(true);
+      assertThat(client.awaitDurable(save(client, 1), MINUTE)).isNotNull();
+      agent.askToReplan(false);
+      Saved second = save(client, 2);
+      assertThat(second.replanned()).isTrue();
+      assertThat(client.awaitDurable(second, MINUTE)).isNotNull();
+      assertThat(save(client, 3).replanned()).isFalse();
+    }
+  }
+
+  @Test
   void theStallEndsWithTheSealAndStandsInIt() {
     try (Client client = started()) {
       Answer.Register _ = client.register(model());

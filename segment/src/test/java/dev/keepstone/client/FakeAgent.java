@@ -62,6 +62,7 @@ final class FakeAgent implements AutoCloseable {
   final Map<String, KeepstoneException> failures = new ConcurrentHashMap<>();
 
   // Guarded by this.
+  private boolean asksToReplan;
   private boolean paused;
   private boolean lendsAhead = true;
   private boolean endsEarly;
@@ -198,6 +199,7 @@ final class FakeAgent implements AutoCloseable {
         segment.head().slotOffset(),
         segment.head().slotStride(),
         layout.stateCapacity(),
+        segment.head().constantAt(),
         layout.pieces().stream().map(PiecePlace::at).toList(),
         layout.byteLength(),
         1L << 30,
@@ -251,7 +253,7 @@ final class FakeAgent implements AutoCloseable {
     }
     List<Ended> told = List.copyOf(untold);
     untold.clear();
-    return new Answer.Sealed("2-" + sealed.step(), told);
+    return new Answer.Sealed("2-" + sealed.step(), told, asksToReplan);
   }
 
   private void drain(Request.Sealed sealed) {
@@ -267,13 +269,12 @@ final class FakeAgent implements AutoCloseable {
     if (Crc32.of(state, 0, state.length) != seal.stateCrc()) {
       throw new IllegalStateException("state of " + seal);
     }
-    MemorySegment slot = segment().slot(seal.slot());
     Map<RegisteredPiece, byte[]> pieces = new LinkedHashMap<>();
     for (PiecePlace place : segment().layout().pieces()) {
-      String component = segment().layout().shards().get(place.shard()).component();
+      MemorySegment area = segment().area(seal.slot(), place.shard());
       pieces.put(
-          new RegisteredPiece(component, place.piece()),
-          slot.asSlice(place.at(), place.piece().byteLength()).toArray(ValueLayout.JAVA_BYTE));
+          segment().layout().registered(place),
+          area.asSlice(place.at(), place.piece().byteLength()).toArray(ValueLayout.JAVA_BYTE));
     }
     String id = "2-" + seal.step();
     store.put(id, new Stored(JsonReader.readObject(state), pieces));
@@ -294,6 +295,11 @@ final class FakeAgent implements AutoCloseable {
   /// From now on a slot is lent only when asked, so that the record shows the one sealed last.
   synchronized void lendLate() {
     lendsAhead = false;
+  }
+
+  /// From now on every answer to a seal asks for another layout, or none does.
+  synchronized void askToReplan(boolean asks) {
+    asksToReplan = asks;
   }
 
   /// From now on streams end before their last byte.
@@ -329,9 +335,9 @@ final class FakeAgent implements AutoCloseable {
     if (segment != null && newest >= 0 && segment.seal(newest).orElseThrow().step() == step) {
       List<Answer.OpenedPiece> pieces = new ArrayList<>();
       for (PiecePlace place : segment.layout().pieces()) {
-        String component = segment.layout().shards().get(place.shard()).component();
         pieces.add(
-            new Answer.OpenedPiece(new RegisteredPiece(component, place.piece()), place.at()));
+            new Answer.OpenedPiece(
+                segment.layout().registered(place), segment.fromSlot(newest, place)));
       }
       Answer.Source memory =
           new Answer.Source.Memory(segment.path().toString(), segment.head().slotAt(newest));

@@ -22,6 +22,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.LongConsumer;
+import org.jspecify.annotations.Nullable;
 
 /// Writes one sealed generation to a tier: shards and state tree, synced, under names of this
 /// agent's nonce (docs/spec/store.md §5, step 1). The part that it returns is not put yet.
@@ -42,10 +43,17 @@ public final class Drain {
 
   /// Drains a slot.
   ///
-  /// @param progress hears how many more bytes of shards went to the disk
+  /// @param used for each shard what stands in another checkpoint's folder and need not be written,
+  ///   or null
+  /// @param progress hears how many more bytes of shards are on the disk
   /// @throws KeepstoneException where it failed; [#discard] removes what it left
   /// @throws InterruptedException where the agent ends; files of this nonce stay, for nobody
-  public Part write(SegmentFile segment, SealRecord seal, CheckpointId id, LongConsumer progress)
+  public Part write(
+      SegmentFile segment,
+      SealRecord seal,
+      CheckpointId id,
+      List<@Nullable ShardReceipt> used,
+      LongConsumer progress)
       throws InterruptedException {
     Layout layout = segment.layout();
     LayoutOwner owner = layout.owner();
@@ -53,7 +61,13 @@ public final class Drain {
     List<ShardReceipt> shards = new ArrayList<>();
     try (ShardWriter writer = new ShardWriter(pace)) {
       for (int shard = 0; shard < layout.shards().size(); shard++) {
-        shards.add(shard(writer, segment, seal.slot(), shard, id, progress));
+        ShardReceipt there = used.get(shard);
+        if (there == null) {
+          shards.add(shard(writer, segment, seal.slot(), shard, id, progress));
+        } else {
+          shards.add(there);
+          progress.accept(there.bytes());
+        }
       }
     }
     byte[] tree = new StateObject(owner.uid(), id, owner.rank(), state.tree()).encode();
@@ -85,18 +99,23 @@ public final class Drain {
       LongConsumer progress)
       throws InterruptedException {
     ShardPlace place = segment.layout().shards().get(shard);
-    String file = Names.shard(place.component(), segment.layout().owner().rank(), nonce);
+    String file = name(place, segment.layout().owner().rank());
     String name = names.file(id, file);
     requireHeader(segment, slot, shard, name);
-    ShardScan scan = new ShardScan(segment.slot(slot), segment.layout(), shard);
+    MemorySegment area = segment.area(slot, shard);
+    ShardScan scan = new ShardScan(area, segment.layout(), shard);
     long padded = Math.ceilDiv(place.byteLength(), OpenFile.ALIGNMENT) * OpenFile.ALIGNMENT;
-    MemorySegment image = segment.slot(slot).asSlice(place.offset(), padded);
+    MemorySegment image = area.asSlice(place.offset(), padded);
     try (OpenFile open = tier.createShard(name)) {
       writer.write(image, place.byteLength(), open, scan, progress);
     } catch (IOException e) {
       throw KeepstoneException.from(e, "write a shard", tier.describe(name));
     }
     return scan.receipt(file);
+  }
+
+  private String name(ShardPlace place, int rank) {
+    return Names.shard(place.component(), rank, nonce, place.group());
   }
 
   /// The agent wrote the header, but the trainer can write anywhere in its slot: a header that it
@@ -145,7 +164,7 @@ public final class Drain {
   public void discard(Layout layout, CheckpointId id) {
     int rank = layout.owner().rank();
     for (ShardPlace shard : layout.shards()) {
-      remove(names.file(id, Names.shard(shard.component(), rank, nonce)));
+      remove(names.file(id, name(shard, rank)));
     }
     remove(names.file(id, Names.state(rank, nonce)));
   }

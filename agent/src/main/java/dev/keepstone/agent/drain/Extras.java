@@ -15,7 +15,7 @@ import java.util.List;
 import java.util.Map;
 
 /// The files that let weights-only readers load a checkpoint's folder as it lies: an index per
-/// component that lies whole in one shard, and the model's own configuration (docs/spec/store.md
+/// component that lies whole in the folder, and the model's own configuration (docs/spec/store.md
 /// §6).
 ///
 /// An index has no nonce in its name and names a shard that has one. Put before the part, one that
@@ -54,11 +54,16 @@ final class Extras {
     if (part.world() != 1) {
       return files;
     }
+    Map<String, List<ShardReceipt>> components = new LinkedHashMap<>();
     for (ShardReceipt shard : part.shards()) {
-      if (shard.whole()) {
-        files.put(Names.index(shard.component()), index(shard));
-      }
+      components.computeIfAbsent(shard.component(), _ -> new ArrayList<>()).add(shard);
     }
+    components.forEach((component, shards) -> {
+      // An index cannot name a file of another folder.
+      if (shards.stream().allMatch(shard -> shard.whole() && shard.from() == null)) {
+        files.put(Names.index(component), index(shards));
+      }
+    });
     Json.Obj configs = layout.configs();
     Json config =
         configs.fields().size() == 1
@@ -70,15 +75,18 @@ final class Extras {
     return files;
   }
 
-  private static byte[] index(ShardReceipt shard) {
+  private static byte[] index(List<ShardReceipt> shards) {
     Json.Builder weights = Json.object();
-    for (PieceReceipt piece : shard.pieces()) {
-      weights.put(piece.piece().tensor().name(), shard.file());
+    long total = 0;
+    for (ShardReceipt shard : shards) {
+      total += shard.bytes() - shard.header();
+      for (PieceReceipt piece : shard.pieces()) {
+        weights.put(piece.piece().tensor().name(), shard.file());
+      }
     }
     return JsonWriter.bytes(
         Json.object()
-            .put(
-                "metadata", Json.object().put("total_size", shard.bytes() - shard.header()).build())
+            .put("metadata", Json.object().put("total_size", total).build())
             .put("weight_map", weights.build())
             .build());
   }

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 /// granule is read whole with the block in which it begins. All of the image stands still while it
 /// is drained, so reading ahead of the writer is as good as reading with it.
 final class ShardScan {
-  private final MemorySegment slot;
+  private final MemorySegment area;
   private final ShardPlace shard;
   private final List<PiecePlace> pieces;
   private final List<PieceReceipt> receipts = new ArrayList<>();
@@ -28,12 +28,12 @@ final class ShardScan {
   private int next;
   private @Nullable PieceScan open;
 
-  /// @param slot all of the slot that holds the image
-  ShardScan(MemorySegment slot, Layout layout, int shardIndex) {
-    this.slot = slot;
+  /// @param area the slot or the constant area that holds the image
+  ShardScan(MemorySegment area, Layout layout, int shardIndex) {
+    this.area = area;
     this.shard = layout.shards().get(shardIndex);
     this.pieces = layout.fileOrder(shardIndex).stream().map(layout.pieces()::get).toList();
-    this.headerCrc32 = Crc32.of(slot.asSlice(shard.offset(), shard.headerBytes()));
+    this.headerCrc32 = Crc32.of(area.asSlice(shard.offset(), shard.headerBytes()));
     this.crc32 = headerCrc32;
   }
 
@@ -87,7 +87,7 @@ final class ShardScan {
         if (at >= end) {
           return false;
         }
-        MemorySegment bytes = slot.asSlice(at, Math.min(Granules.BYTES, place.end() - at));
+        MemorySegment bytes = area.asSlice(at, Math.min(Granules.BYTES, place.end() - at));
         int crc = Crc32.of(bytes);
         crcs[granule++] = crc;
         crc32 = Crc32.combine(crc32, crc, bytes.byteSize());

@@ -7,6 +7,7 @@ import dev.keepstone.core.json.JsonReader;
 import dev.keepstone.core.json.JsonWriter;
 import dev.keepstone.segment.layout.Layout;
 import dev.keepstone.segment.layout.LayoutCodec;
+import dev.keepstone.segment.layout.PiecePlace;
 import dev.keepstone.segment.layout.ShardPlace;
 import dev.keepstone.segment.memory.SharedFile;
 import java.lang.foreign.MemorySegment;
@@ -88,8 +89,15 @@ public final class SegmentFile implements AutoCloseable {
       segment.put(SegmentHead.LAYOUT_AT, json);
       for (int shard = 0; shard < layout.shards().size(); shard++) {
         byte[] header = layout.header(shard);
-        for (int slot = 0; slot < slots; slot++) {
-          segment.put(head.slotAt(slot) + layout.shards().get(shard).offset(), header);
+        ShardPlace place = layout.shards().get(shard);
+        for (int slot = 0; slot < (place.constant() ? 1 : slots); slot++) {
+          MemorySegment.copy(
+              header,
+              0,
+              segment.area(slot, shard),
+              ValueLayout.JAVA_BYTE,
+              place.offset(),
+              header.length);
         }
       }
       segment.write(AgentRecord.first(slots));
@@ -161,6 +169,13 @@ public final class SegmentFile implements AutoCloseable {
               + layout.slotBytes()
               + " with "
               + layout.stateCapacity());
+    }
+    if (layout.constantBytes() > head.fileBytes() - head.constantAt()) {
+      throw new DamageException(
+          "layout: expected at most "
+              + (head.fileBytes() - head.constantAt())
+              + " constant bytes, found "
+              + layout.constantBytes());
     }
     return layout;
   }
@@ -234,10 +249,29 @@ public final class SegmentFile implements AutoCloseable {
     return slot(slot).asSlice(0, head.stateCapacity());
   }
 
-  /// The image of a shard in a slot: byte for byte the shard file.
+  /// All that is used of the constant area: filled by the client before its first seal, and never
+  /// changed after.
+  public MemorySegment constants() {
+    return file.bytes().asSlice(head.constantAt(), layout.constantBytes());
+  }
+
+  /// What the offsets of a shard and of its pieces count from: the constant area, or a slot.
+  public MemorySegment area(int slot, int shard) {
+    return layout.shards().get(shard).constant() ? constants() : slot(slot);
+  }
+
+  /// The image of a shard of a slot's generation: byte for byte the shard file.
   public MemorySegment shardImage(int slot, int shard) {
     ShardPlace place = layout.shards().get(shard);
-    return slot(slot).asSlice(place.offset(), place.byteLength());
+    return area(slot, shard).asSlice(place.offset(), place.byteLength());
+  }
+
+  /// Where a piece of a slot's generation lies, counted from the start of the slot even where that
+  /// is in the constant area behind all slots: so one mapping from the slot on reaches all of it.
+  public long fromSlot(int slot, PiecePlace place) {
+    return layout.isConstant(place)
+        ? head.constantAt() - head.slotAt(slot) + place.at()
+        : place.at();
   }
 
   /// A copy, so that what is checked is what is used.

@@ -52,9 +52,10 @@ public record SegmentHead(
   static SegmentHead of(Layout layout, byte[] json, int slots) {
     long slotOffset = alignUp(LAYOUT_AT + json.length);
     long slotStride = alignUp(layout.slotBytes());
+    long constantAt = Math.addExact(slotOffset, Math.multiplyExact(slots, slotStride));
     return new SegmentHead(
         slots,
-        Math.addExact(slotOffset, Math.multiplyExact(slots, slotStride)),
+        Math.addExact(constantAt, alignUp(layout.constantBytes())),
         json.length,
         slotOffset,
         slotStride,
@@ -70,6 +71,11 @@ public record SegmentHead(
   /// Offset of a slot in the file.
   public long slotAt(int slot) {
     return slotOffset + slot * slotStride;
+  }
+
+  /// Offset of the constant area in the file: behind the last slot.
+  public long constantAt() {
+    return slotAt(slots);
   }
 
   static long sealAt(int slot) {

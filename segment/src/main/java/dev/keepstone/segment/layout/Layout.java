@@ -10,16 +10,18 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.stream.IntStream;
 
-/// Where every byte of one rank's state lies in a slot.
+/// Where every byte of one rank's state lies: in each slot what may change, and once, in the
+/// constant area, what does not.
 ///
-/// One that exists is sound, planned or read: shards lie behind the state area, aligned and apart,
-/// and their pieces fill them without gaps.
+/// One that exists is sound, planned or read: shards lie behind the state area or in the constant
+/// area, aligned and apart, and their pieces fill them without gaps.
 ///
 /// @param owner whose it is
 /// @param stateCapacity bytes of the state area, with which a slot begins
-/// @param shards in the order of the slot
+/// @param shards component by component, in each area in the order of their offsets
 /// @param pieces in the order in which the client registered them
 /// @param state the state tree with holes
 /// @param configs the own configuration of each component that has one
@@ -48,22 +50,64 @@ public record Layout(
     Soundness.check(stateCapacity, shards, pieces);
   }
 
-  /// Lays out what a client registers.
+  /// Lays out what a client registers, of whose behaviour nothing is known.
   ///
   /// @throws KeepstoneException.Refused naming the tensor and what is wrong with it
   public static Layout plan(LayoutOwner owner, LayoutRequest request) {
-    return new Planner(owner, request).plan();
+    return plan(owner, request, _ -> false);
+  }
+
+  /// Lays out what a client registers.
+  ///
+  /// @param steady pieces that may change and have not for long: they get shards of their own
+  /// @throws KeepstoneException.Refused naming the tensor and what is wrong with it
+  public static Layout plan(
+      LayoutOwner owner, LayoutRequest request, Predicate<RegisteredPiece> steady) {
+    return new Planner(owner, request, steady).plan();
   }
 
   /// Bytes used of each slot: the state area and the shard images, up to the next multiple of
   /// [#ALIGNMENT].
   public long slotBytes() {
-    return shards.isEmpty() ? stateCapacity : alignUp(shards.getLast().end(), ALIGNMENT);
+    return Math.max(stateCapacity, end(false));
+  }
+
+  /// Bytes used of the constant area, up to the next multiple of [#ALIGNMENT].
+  public long constantBytes() {
+    return end(true);
+  }
+
+  private long end(boolean constant) {
+    long end =
+        shards.stream()
+            .filter(shard -> shard.constant() == constant)
+            .mapToLong(ShardPlace::end)
+            .max()
+            .orElse(0);
+    return alignUp(end, ALIGNMENT);
   }
 
   /// Bytes of all shard images.
   public long byteLength() {
     return shards.stream().mapToLong(ShardPlace::byteLength).sum();
+  }
+
+  /// Bytes of the shard images in a slot: what a save captures.
+  public long capturedLength() {
+    return shards.stream()
+        .filter(shard -> !shard.constant())
+        .mapToLong(ShardPlace::byteLength)
+        .sum();
+  }
+
+  /// Whether a piece lies in the constant area.
+  public boolean isConstant(PiecePlace place) {
+    return shards.get(place.shard()).constant();
+  }
+
+  /// What a piece is, whatever its trainer promised of it.
+  public RegisteredPiece registered(PiecePlace place) {
+    return new RegisteredPiece(shards.get(place.shard()).component(), place.piece());
   }
 
   /// The pieces of a shard as they lie in its file: indexes into [#pieces].

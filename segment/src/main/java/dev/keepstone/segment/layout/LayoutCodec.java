@@ -39,8 +39,14 @@ public final class LayoutCodec {
   }
 
   private static Json.Obj shard(ShardPlace shard) {
-    return Json.object()
-        .put("component", shard.component())
+    Json.Builder fields = Json.object().put("component", shard.component());
+    if (shard.group() > 0) {
+      fields.put("group", shard.group());
+    }
+    if (shard.constant()) {
+      fields.put("constant", true);
+    }
+    return fields
         .put("whole", shard.whole())
         .put("offset", shard.offset())
         .put("bytes", shard.byteLength())
@@ -98,6 +104,8 @@ public final class LayoutCodec {
   private static ShardPlace readShard(Json.Obj json) {
     return new ShardPlace(
         json.text("component"),
+        json.has("group") ? Math.toIntExact(json.integer("group")) : 0,
+        json.has("constant") && json.bool("constant"),
         json.bool("whole"),
         json.integer("offset"),
         json.integer("bytes"),

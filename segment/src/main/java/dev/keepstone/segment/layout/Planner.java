@@ -5,15 +5,21 @@ import dev.keepstone.core.tensor.Piece;
 import dev.keepstone.core.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/// Lays out a slot: components in the order in which they were first registered, one shard each.
+/// Lays out slots and the constant area: components in the order in which they were first
+/// registered; of each, one shard of what changes, one of what has not for long, and one of what is
+/// promised not to, where there is any.
 final class Planner {
   // Names of shards are built from it: <component>-<rank>.<nonce>.safetensors.
   private static final Pattern COMPONENT = Pattern.compile("[A-Za-z0-9][A-Za-z0-9_.-]*");
@@ -24,33 +30,40 @@ final class Planner {
 
   private final LayoutOwner owner;
   private final LayoutRequest request;
+  private final Predicate<RegisteredPiece> steady;
+  private final List<ShardPlace> shards = new ArrayList<>();
+  private final PiecePlace[] places;
+  private long slotEnd;
+  private long constantEnd;
 
-  Planner(LayoutOwner owner, LayoutRequest request) {
+  Planner(LayoutOwner owner, LayoutRequest request, Predicate<RegisteredPiece> steady) {
     this.owner = owner;
     this.request = request;
+    this.steady = steady;
+    this.places = new PiecePlace[request.pieces().size()];
+  }
+
+  /// How a tensor is expected to behave. All pieces of one tensor go to one shard, so that its name
+  /// is the first piece's.
+  private enum Kind {
+    CHANGING,
+    STEADY,
+    FROZEN
   }
 
   Layout plan() {
     long stateCapacity = stateCapacity();
     Map<String, List<Integer>> components = components();
-    List<ShardPlace> shards = new ArrayList<>();
-    PiecePlace[] places = new PiecePlace[request.pieces().size()];
-    long at = stateCapacity;
+    slotEnd = stateCapacity;
     try {
-      for (Map.Entry<String, List<Integer>> component : components.entrySet()) {
-        List<Integer> members = component.getValue();
-        members.sort(Layout.fileOrder(this::piece));
-        int headerBytes = Layout.header(members.stream().map(this::piece).toList()).length;
-        long start = Layout.alignUp(at, Layout.ALIGNMENT);
-        at = Math.addExact(start, headerBytes);
-        for (int member : members) {
-          places[member] = new PiecePlace(shards.size(), piece(member), at);
-          at = Math.addExact(at, piece(member).byteLength());
+      components.forEach((component, members) -> {
+        int group = 0;
+        for (Map.Entry<Kind, List<Integer>> kind : byKind(members).entrySet()) {
+          place(component, group++, kind.getKey() == Kind.FROZEN, kind.getValue());
         }
-        boolean whole = members.stream().allMatch(member -> piece(member).isWhole());
-        shards.add(new ShardPlace(component.getKey(), whole, start, at - start, headerBytes));
-      }
-      long _ = Layout.alignUp(at, Layout.ALIGNMENT);
+      });
+      long _ = Layout.alignUp(slotEnd, Layout.ALIGNMENT);
+      long _ = Layout.alignUp(constantEnd, Layout.ALIGNMENT);
     } catch (ArithmeticException e) {
       throw refused("all pieces together have more bytes than fit 63 bits", "register fewer");
     }
@@ -62,6 +75,42 @@ final class Planner {
         request.state(),
         request.configs(),
         request.provenance());
+  }
+
+  private SortedMap<Kind, List<Integer>> byKind(List<Integer> members) {
+    Map<String, List<Integer>> tensors = new LinkedHashMap<>();
+    for (int member : members) {
+      tensors.computeIfAbsent(piece(member).tensor().name(), _ -> new ArrayList<>()).add(member);
+    }
+    SortedMap<Kind, List<Integer>> kinds = new TreeMap<>();
+    for (List<Integer> pieces : tensors.values()) {
+      List<RegisteredPiece> registered = pieces.stream().map(request.pieces()::get).toList();
+      Kind kind =
+          registered.stream().anyMatch(RegisteredPiece::frozen)
+              ? Kind.FROZEN
+              : registered.stream().allMatch(steady) ? Kind.STEADY : Kind.CHANGING;
+      kinds.computeIfAbsent(kind, _ -> new ArrayList<>()).addAll(pieces);
+    }
+    return kinds;
+  }
+
+  private void place(String component, int group, boolean constant, List<Integer> members) {
+    members.sort(Comparator.naturalOrder());
+    members.sort(Layout.fileOrder(this::piece));
+    int headerBytes = Layout.header(members.stream().map(this::piece).toList()).length;
+    long start = Layout.alignUp(constant ? constantEnd : slotEnd, Layout.ALIGNMENT);
+    long at = Math.addExact(start, headerBytes);
+    for (int member : members) {
+      places[member] = new PiecePlace(shards.size(), piece(member), at);
+      at = Math.addExact(at, piece(member).byteLength());
+    }
+    boolean whole = members.stream().allMatch(member -> piece(member).isWhole());
+    shards.add(new ShardPlace(component, group, constant, whole, start, at - start, headerBytes));
+    if (constant) {
+      constantEnd = at;
+    } else {
+      slotEnd = at;
+    }
   }
 
   private Piece piece(int index) {

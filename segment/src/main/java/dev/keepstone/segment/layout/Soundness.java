@@ -8,6 +8,9 @@ import java.util.Set;
 /// What every layout keeps, whoever made it: one that was planned, and one that was read from a
 /// file that anybody may have damaged.
 final class Soundness {
+  /// What the names of shard files have room for (docs/spec/store.md section 1).
+  private static final int MOST_GROUPS = 9999;
+
   private Soundness() {}
 
   static void check(long stateCapacity, List<ShardPlace> shards, List<PiecePlace> pieces) {
@@ -16,11 +19,20 @@ final class Soundness {
             && stateCapacity <= Layout.MAX_STATE_CAPACITY
             && stateCapacity % Layout.ALIGNMENT == 0,
         "state area of " + stateCapacity + " bytes");
-    Set<String> components = new HashSet<>();
-    long end = stateCapacity;
+    Set<List<Object>> named = new HashSet<>();
+    long slotEnd = stateCapacity;
+    long constantEnd = 0;
     for (ShardPlace shard : shards) {
-      end = checkShard(shard, end);
-      require(components.add(shard.component()), "two shards of \"" + shard.component() + "\"");
+      if (shard.constant()) {
+        constantEnd = checkShard(shard, constantEnd);
+      } else {
+        slotEnd = checkShard(shard, slotEnd);
+      }
+      require(
+          shard.group() >= 0
+              && shard.group() <= MOST_GROUPS
+              && named.add(List.of(shard.component(), shard.group())),
+          "two shards " + shard.group() + " of \"" + shard.component() + "\"");
     }
     List<List<PiecePlace>> byShard = new ArrayList<>();
     shards.forEach(_ -> byShard.add(new ArrayList<>()));

@@ -96,7 +96,9 @@ public sealed interface Answer {
 
   /// @param layout counts this client's layouts
   /// @param segment the file to map
-  /// @param at per piece, from the start of a slot
+  /// @param constantOffset of the constant area in the file
+  /// @param at per piece, from the start of a slot; of a frozen piece from that of the constant
+  ///   area
   /// @param byteLength sum over shards
   /// @param free bytes that the store's file system has
   /// @param retained checkpoints that the policy keeps
@@ -108,6 +110,7 @@ public sealed interface Answer {
       long slotOffset,
       long slotStride,
       long stateCapacity,
+      long constantOffset,
       List<Long> at,
       long byteLength,
       long free,
@@ -123,7 +126,8 @@ public sealed interface Answer {
 
   /// @param id of the attempt
   /// @param ended attempts ended since the last answer of this kind
-  record Sealed(String id, List<Ended> ended) implements Answer {
+  /// @param replan whether registering anew would save writing what does not change
+  record Sealed(String id, List<Ended> ended, boolean replan) implements Answer {
     public Sealed {
       ended = List.copyOf(ended);
     }

@@ -43,8 +43,8 @@ public final class AnswerCodec {
       case Answer.Register register -> register(frame, register);
       case Answer.Lend(int slot, long generation) ->
           frame.put("slot", slot).put("generation", generation);
-      case Answer.Sealed(String id, List<Ended> ended) ->
-          frame.put("id", id).put("ended", EndedCodec.toJson(ended));
+      case Answer.Sealed(String id, List<Ended> ended, boolean replan) ->
+          frame.put("id", id).put("ended", EndedCodec.toJson(ended)).put("replan", replan);
       case Answer.Wait(List<Ended> ended) -> frame.put("ended", EndedCodec.toJson(ended));
       case Answer.Status status -> status(frame, status);
     }
@@ -106,6 +106,7 @@ public final class AnswerCodec {
         .put("slot_offset", register.slotOffset())
         .put("slot_stride", register.slotStride())
         .put("state_capacity", register.stateCapacity())
+        .put("constant_offset", register.constantOffset())
         .put("at", Json.integers(register.at()))
         .put("bytes", register.byteLength())
         .put("free", register.free())
@@ -241,6 +242,7 @@ public final class AnswerCodec {
         WireFields.atLeast(frame, "slot_offset", 0),
         WireFields.atLeast(frame, "slot_stride", 0),
         WireFields.atLeast(frame, "state_capacity", 0),
+        WireFields.atLeast(frame, "constant_offset", 0),
         WireFields.integers(frame, "at"),
         WireFields.atLeast(frame, "bytes", 0),
         WireFields.atLeast(frame, "free", 0),
@@ -256,7 +258,8 @@ public final class AnswerCodec {
 
   static Answer.Sealed sealed(Json.Obj frame) {
     good(frame);
-    return new Answer.Sealed(frame.text("id"), EndedCodec.read(frame.array("ended")));
+    return new Answer.Sealed(
+        frame.text("id"), EndedCodec.read(frame.array("ended")), frame.bool("replan"));
   }
 
   static Answer.Wait waited(Json.Obj frame) {

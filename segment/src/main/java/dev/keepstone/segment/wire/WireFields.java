@@ -69,12 +69,15 @@ final class WireFields {
     throw new JsonException("field \"" + name + "\": expected integers");
   }
 
-  /// Offset and extent are written for parts of tensors only.
+  /// Offset and extent are written for parts of tensors only, `frozen` where it is true.
   static Json.Obj piece(RegisteredPiece registered) {
     Piece piece = registered.piece();
     Json.Builder json = pieceFields(registered);
     if (!piece.isWhole()) {
       slice(json, piece.slice());
+    }
+    if (registered.frozen()) {
+      json.put("frozen", true);
     }
     return json.build();
   }
@@ -107,7 +110,8 @@ final class WireFields {
           json.has("offset") || json.has("extent")
               ? new Slice(integers(json, "offset"), new Shape(integers(json, "extent")))
               : Slice.whole(tensor.shape());
-      return new RegisteredPiece(json.text("component"), new Piece(tensor, slice));
+      boolean frozen = json.has("frozen") && json.bool("frozen");
+      return new RegisteredPiece(json.text("component"), new Piece(tensor, slice), frozen);
     } catch (JsonException | IllegalArgumentException e) {
       String name = json.get("name") instanceof Json.Text(String text) ? " \"" + text + "\"" : "";
       throw new JsonException(where + name + ": " + e.getMessage(), e);

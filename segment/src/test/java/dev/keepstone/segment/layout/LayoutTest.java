@@ -3,6 +3,7 @@ package dev.keepstone.segment.layout;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.tuple;
 
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
@@ -45,13 +46,73 @@ class LayoutTest {
   }
 
   private static Json.Obj example() {
+    return example("layout");
+  }
+
+  private static Json.Obj example(String name) {
     return JsonReader.readObject(
-        String.valueOf(SpecText.examples("segment.md").get("layout")).getBytes(UTF_8));
+        String.valueOf(SpecText.examples("segment.md").get(name)).getBytes(UTF_8));
   }
 
   @Test
-  void theExampleOfTheSpecReadsBackToItself() {
+  void theExamplesOfTheSpecReadBackToThemselves() {
     assertThat(LayoutCodec.toJson(LayoutCodec.read(example()))).isEqualTo(example());
+    Json.Obj groups = example("layout-groups");
+    assertThat(LayoutCodec.toJson(LayoutCodec.read(groups))).isEqualTo(groups);
+  }
+
+  @Test
+  void whatIsFrozenLiesOnceInTheConstantAreaAsInTheExampleOfTheSpec() {
+    Layout read = LayoutCodec.read(example("layout-groups"));
+    LayoutRequest request =
+        new LayoutRequest(
+            List.of(
+                new RegisteredPiece("model", read.pieces().getFirst().piece(), true),
+                new RegisteredPiece("model", read.pieces().getLast().piece())),
+            read.state(),
+            300,
+            read.configs(),
+            read.provenance());
+    assertThat(Layout.plan(read.owner(), request)).isEqualTo(read);
+    assertThat(read.constantBytes()).isEqualTo(8192);
+    assertThat(read.capturedLength()).isEqualTo(4104);
+  }
+
+  @Test
+  void whatChangesWhatIsSteadyAndWhatIsFrozenGetShardsOfTheirOwnTensorByTensor() {
+    RegisteredPiece frozen = whole("m", "frozen", Dtype.F32, 2);
+    Layout layout =
+        Layout.plan(
+            OWNER,
+            new LayoutRequest(
+                List.of(
+                    whole("m", "steady", Dtype.F32, 2),
+                    new RegisteredPiece("m", frozen.piece(), true),
+                    half("halves", 0),
+                    half("halves", 1),
+                    whole("m", "changing", Dtype.F32, 2),
+                    whole("only-steady", "steady", Dtype.F32, 2)),
+                EMPTY,
+                0,
+                EMPTY,
+                EMPTY),
+            piece ->
+                !piece.piece().tensor().name().equals("changing")
+                    && piece.piece().slice().offset().getFirst() == 0);
+    assertThat(layout.shards())
+        .extracting(ShardPlace::component, ShardPlace::group, ShardPlace::constant)
+        .containsExactly(
+            tuple("m", 0, false),
+            tuple("m", 1, false),
+            tuple("m", 2, true),
+            tuple("model", 0, false),
+            tuple("only-steady", 0, false));
+    assertThat(layout.pieces()).extracting(PiecePlace::shard).containsExactly(1, 2, 3, 3, 0, 4);
+  }
+
+  private static RegisteredPiece half(String name, long at) {
+    Tensor tensor = new Tensor(name, Dtype.F32, Shape.of(2));
+    return new RegisteredPiece("model", new Piece(tensor, new Slice(List.of(at), Shape.of(1))));
   }
 
   @Test

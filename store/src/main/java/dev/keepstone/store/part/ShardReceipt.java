@@ -85,8 +85,8 @@ public record ShardReceipt(
 
   /// The same shard, seen from another checkpoint.
   ///
-  /// @param home whose folder holds it
-  public ShardReceipt usedFrom(CheckpointId home) {
+  /// @param home whose folder holds it; null for that other one's own
+  public ShardReceipt usedFrom(@Nullable CheckpointId home) {
     return new ShardReceipt(
         file, home, component, bytes, header, headerCrc32, crc32, whole, pieces);
   }
