@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import platform
-import socket
 import time
 from typing import Any, Optional
 
-from . import _agent, _dtypes
+from . import _agent
 from ._capture import Capture
 from ._errors import AgentUnavailable, Busy, KeepstoneError
 from ._layout import Plan
+from ._provenance import Provenance
 from ._segment import Segment
 from ._wire import Connection, ConnectionLost
 
@@ -34,6 +33,7 @@ class Session:
             "policy": {"keep_last": keep_last},
         }
         self._budget = budget
+        self._provenance = Provenance()
         self._client = _agent.Client()
         self._connection: Optional[Connection] = None
         self._start: Optional[dict[str, Any]] = None
@@ -168,7 +168,7 @@ class Session:
             budget=self._budget,
             limit_rate=None,
             configs=plan.configs,
-            provenance=provenance(),
+            provenance=self._provenance.found(),
             timeout_ms=int(seconds * 1000),
         )
         segment = Segment(answer["segment"])
@@ -248,13 +248,3 @@ class Session:
             self._connection = None
         self._client.close()
 
-
-def provenance() -> dict[str, str]:
-    """Who saves: versions and host."""
-    found = {"client": _agent.VERSION, "python": platform.python_version(), "host": socket.gethostname()}
-    torch, numpy = _dtypes.torch(), _dtypes.numpy()
-    if torch is not None:
-        found["framework"] = f"torch {torch.__version__}"
-    if numpy is not None:
-        found["numpy"] = str(numpy.__version__)
-    return found

@@ -41,7 +41,7 @@ public record Host(Disk disk, StoreClock clock, RandomGenerator random) {
   }
 
   /// A launch of its own.
-  String token() {
+  public String token() {
     return hex(TOKEN_BYTES);
   }
 

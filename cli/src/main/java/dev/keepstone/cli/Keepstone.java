@@ -29,8 +29,10 @@ import picocli.CommandLine.ScopeType;
       Inspect.class,
       Diff.class,
       Verify.class,
+      Lineage.class,
       Import.class,
       Export.class,
+      Rollback.class,
       Agent.class
     })
 final class Keepstone {

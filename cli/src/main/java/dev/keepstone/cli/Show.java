@@ -24,6 +24,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /// `keepstone show`: all that is known of one checkpoint but its tensors.
@@ -34,11 +35,16 @@ import picocli.CommandLine.Parameters;
       "",
       "Examples:",
       "  keepstone show ckpts/gpt@latest",
-      "  keepstone show ckpts/gpt@3-500 --json"
+      "  keepstone show ckpts/gpt@3-500 --health"
     })
 final class Show implements Verb {
   @Parameters(paramLabel = "REF", description = "STORE/RUN@WHICH.")
   String reference = "";
+
+  @Option(
+      names = "--health",
+      description = "Also each tensor's non-finite elements, range and norm, the worst first.")
+  boolean health;
 
   @Override
   public Set<ExitCode> codes() {
@@ -68,6 +74,11 @@ final class Show implements Verb {
     tell(run, view, listed, manifest, parts, parent, whyNot, console);
     Json.Builder fields = Json.object().put("run", run.name());
     listed.json().fields().forEach(fields::put);
+    List<TensorHealth> tensors = health ? TensorHealth.of(parts) : List.of();
+    if (health) {
+      TensorHealth.tell(tensors, console);
+      fields.put("tensor_health", Json.array(tensors.stream().map(TensorHealth::json).toList()));
+    }
     return Answer.of(
         fields
             .put("tensors", manifest.summary().tensors())

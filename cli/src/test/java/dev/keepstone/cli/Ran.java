@@ -13,10 +13,14 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicLong;
 
 /// One run of the command in this process, and what it left on its streams.
 record Ran(int code, String out, String err) {
   static final Instant NOW = Instant.parse("2026-11-24T12:00:00Z");
+
+  /// Two commands never draw the same token.
+  private static final AtomicLong SEED = new AtomicLong(7);
 
   /// Runs as in a pipe, at a fixed time.
   ///
@@ -35,7 +39,7 @@ record Ran(int code, String out, String err) {
             new Host(
                 Disk.local(),
                 StoreClock.of(() -> NOW, System::nanoTime, pause -> {}),
-                new SplittableRandom(7)));
+                new SplittableRandom(SEED.incrementAndGet())));
     int code = Main.run(List.of(args), shell);
     return new Ran(
         code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));

@@ -99,12 +99,13 @@ final class Renames {
     String before = alike.floorKey(name);
     String after = alike.ceilingKey(name);
     String chosen = common(name, before) >= common(name, after) ? before : after;
-    return chosen == null ? null : alike.get(chosen).getFirst();
+    List<StoredTensor> ofName = chosen == null ? null : alike.get(chosen);
+    return ofName == null ? null : ofName.getFirst();
   }
 
   private static void take(NavigableMap<String, List<StoredTensor>> alike, StoredTensor taken) {
     String name = reversed(taken);
-    List<StoredTensor> ofName = alike.get(name);
+    List<StoredTensor> ofName = alike.getOrDefault(name, new ArrayList<>());
     ofName.remove(taken);
     if (ofName.isEmpty()) {
       alike.remove(name);

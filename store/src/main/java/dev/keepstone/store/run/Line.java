@@ -21,9 +21,14 @@ public record Line(Map<Integer, Long> highest) {
   ///
   /// @param decided the decision of every decided start
   static Line endingIn(int start, Map<Integer, Parent> decided) {
+    return upTo(new CheckpointId(start, CheckpointId.MAX_STEP), decided);
+  }
+
+  /// The line that ends in a checkpoint.
+  static Line upTo(CheckpointId last, Map<Integer, Parent> decided) {
     Map<Integer, Long> highest = new HashMap<>();
-    highest.put(start, CheckpointId.MAX_STEP);
-    int at = start;
+    highest.put(last.start(), last.step());
+    int at = last.start();
     // A parent is always of an earlier start (the decision's codec sees to it), so this ends.
     while (decided.get(at) instanceof Parent.Of(CheckpointId parent)) {
       highest.put(parent.start(), parent.step());

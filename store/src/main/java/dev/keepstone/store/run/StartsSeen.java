@@ -1,6 +1,7 @@
 package dev.keepstone.store.run;
 
 import dev.keepstone.store.object.Decision.Parent;
+import dev.keepstone.store.reference.CheckpointId;
 import java.util.Collections;
 import java.util.List;
 import java.util.NavigableMap;
@@ -50,6 +51,11 @@ public record StartsSeen(
   /// The line that ends in that start; an empty one for no start.
   public Line lineOf(OptionalInt start) {
     return start.isEmpty() ? Line.EMPTY : Line.endingIn(start.getAsInt(), decided);
+  }
+
+  /// The line of a start that went on from this checkpoint.
+  public Line lineUpTo(CheckpointId parent) {
+    return Line.upTo(parent, decided);
   }
 
   private OptionalInt newestBelow(int start, boolean mustBeDecided) {

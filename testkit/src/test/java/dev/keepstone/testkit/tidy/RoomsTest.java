@@ -47,6 +47,7 @@ class RoomsTest {
           "store.shard",
           "store.restore",
           "store.verify",
+          "store.lineage",
           "",
           "segment.memory",
           "segment.layout",
