@@ -10,10 +10,14 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
 
 /// Why checkpoints are needed, whatever the rules say: wherever they are, somebody goes on from
 /// them, reads them, or uses their shards; on the line, they are also the newest of their kind.
 public final class Needs {
+  private static final String LATEST = "latest";
+  private static final String HEALTHY = "newest healthy";
+
   private final Map<CheckpointId, List<String>> reasons = new HashMap<>();
 
   private Needs() {}
@@ -25,7 +29,6 @@ public final class Needs {
     Needs needs = new Needs();
     Candidates candidates = Candidates.of(view);
     needs.newest(candidates);
-    needs.deeplyVerified(candidates);
     needs.parent(view.starts());
     needs.wanted(candidates);
     held.forEach(needs::add);
@@ -39,46 +42,33 @@ public final class Needs {
     return needs;
   }
 
-  /// The newest complete one, and where that is not good, the newest good one. One with an open
-  /// tomb may be gone soon, so the newest that stays is needed as well.
+  /// The newest of each kind; and where that has an open tomb and may be gone soon, the newest that
+  /// stays.
   private void newest(Candidates candidates) {
-    Optional<CheckpointId> latest = candidates.view().latest();
-    latest.ifPresent(id -> add(id, "latest"));
-    boolean staying = false;
-    boolean good = false;
-    for (CheckpointId id : candidates.ids().reversed()) {
-      boolean stays = candidates.stays(id);
-      if (!staying && stays && !candidates.quarantined(id)) {
-        staying = true;
-        if (!latest.equals(Optional.of(id))) {
-          add(id, "newest not announced for deletion");
-        }
-      }
-      if (!good && candidates.good(id)) {
-        good = stays;
-        if (!latest.equals(Optional.of(id))) {
-          add(id, "newest healthy");
-        }
-      }
-      if (staying && good) {
-        break;
-      }
-    }
+    View view = candidates.view();
+    newest(candidates, id -> !candidates.quarantined(id), LATEST);
+    newest(candidates, candidates::good, HEALTHY);
     // Numbers that nobody looked at are not suspect; `last-good` names the newest that were.
-    candidates
-        .view()
-        .lastGood()
-        .filter(id -> !latest.equals(Optional.of(id)))
-        .ifPresent(id -> add(id, "newest healthy"));
+    Optional<CheckpointId> lastGood = view.lastGood();
+    newest(candidates, id -> lastGood.equals(Optional.of(id)), HEALTHY);
+    newest(
+        candidates,
+        id -> !candidates.quarantined(id) && view.facts().deeplyVerified(id).isPresent(),
+        "newest deeply verified");
   }
 
-  private void deeplyVerified(Candidates candidates) {
+  private void newest(Candidates candidates, Predicate<CheckpointId> kind, String why) {
+    boolean first = true;
     for (CheckpointId id : candidates.ids().reversed()) {
-      if (!candidates.quarantined(id) && candidates.view().facts().deeplyVerified(id).isPresent()) {
-        add(id, "newest deeply verified");
-        if (candidates.stays(id)) {
+      if (kind.test(id)) {
+        boolean stays = candidates.stays(id);
+        if (first || stays) {
+          add(id, first ? why : why + " not announced for deletion");
+        }
+        if (stays) {
           return;
         }
+        first = false;
       }
     }
   }
@@ -117,6 +107,10 @@ public final class Needs {
   }
 
   private void add(CheckpointId id, String why) {
+    // The newest of all is of course also the newest healthy one: saying so helps nobody.
+    if (why.startsWith(HEALTHY) && reasons.getOrDefault(id, List.of()).contains(LATEST)) {
+      return;
+    }
     reasons.computeIfAbsent(id, _ -> new ArrayList<>()).add(why);
   }
 
