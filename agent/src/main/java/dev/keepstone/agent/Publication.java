@@ -2,6 +2,8 @@ package dev.keepstone.agent;
 
 import dev.keepstone.agent.drain.Drain;
 import dev.keepstone.agent.drain.Owner;
+import dev.keepstone.agent.drain.Sharing;
+import dev.keepstone.agent.drain.StoredConstants;
 import dev.keepstone.agent.events.EventLog;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
@@ -19,6 +21,7 @@ import dev.keepstone.store.part.ShardReceipt;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.run.Run;
 import dev.keepstone.store.run.TombsSeen;
+import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -126,19 +129,18 @@ final class Publication {
   ///
   /// @return for each shard what another checkpoint holds of it, or null where it is to be written
   private List<@Nullable ShardReceipt> used(Attempt attempt, Run run) {
+    LiveSegment segment = attempt.segment();
     Previous previous = attempt.previous();
     List<@Nullable Owner> owners;
     try {
-      owners =
-          attempt
-              .segment()
-              .sharing
-              .compare(
-                  attempt.segment().file,
-                  attempt.seal(),
-                  previous == null ? null : previous.image());
+      Sharing.Image before = previous == null ? null : previous.image();
+      owners = segment.sharing.compare(segment.file, attempt.seal(), before);
     } finally {
       roster.release(previous);
+    }
+    if (segment.sharing.lacksConstants()) {
+      findStored(attempt, run);
+      owners = segment.sharing.owners();
     }
     Map<CheckpointId, Boolean> usable = new HashMap<>();
     List<@Nullable ShardReceipt> used = new ArrayList<>();
@@ -149,6 +151,22 @@ final class Publication {
               : null);
     }
     return used;
+  }
+
+  /// Looks for what is frozen in the newest checkpoint of the line.
+  private void findStored(Attempt attempt, Run run) {
+    LiveSegment segment = attempt.segment();
+    int rank = segment.file.layout().owner().rank();
+    try {
+      Optional<CheckpointId> latest = run.look().latest();
+      if (latest.isPresent() && run.part(latest.get(), rank).orElse(null) instanceof Part part) {
+        StoredConstants.find(segment.file, attempt.seal(), segment.sharing, part, run);
+      }
+    } catch (IOException e) {
+      events.note("what is frozen is stored again: " + e);
+    } catch (KeepstoneException e) {
+      events.note("what is frozen is stored again: " + e.what() + " (" + e.on() + ")");
+    }
   }
 
   /// Whether a checkpoint is there and likely to stay until its use is known: committed, on the

@@ -56,6 +56,13 @@ final class RawTrainer implements AutoCloseable {
         .toList();
   }
 
+  /// The same pieces, declared frozen.
+  static List<RegisteredPiece> frozen(List<RegisteredPiece> pieces) {
+    return pieces.stream()
+        .map(piece -> new RegisteredPiece(piece.component(), piece.piece(), true))
+        .toList();
+  }
+
   RawTrainer greet() throws IOException {
     if (lock == null) {
       lock = RecordLock.tryTake(directory.clientLock(client)).orElseThrow();
@@ -138,6 +145,7 @@ final class RawTrainer implements AutoCloseable {
     segment = SegmentFile.open(Path.of(answer.segment()));
     registered = answer;
     pieces = layout;
+    fill(segment.constants(), 0, true);
     return answer;
   }
 
@@ -151,7 +159,7 @@ final class RawTrainer implements AutoCloseable {
       slot = lend.slot();
       generation = lend.generation();
     }
-    fill(segment().slot(slot), registered().at(), step);
+    fill(segment().slot(slot), step, false);
     byte[] state = state(step);
     MemorySegment.copy(state, 0, segment().stateArea(slot), ValueLayout.JAVA_BYTE, 0, state.length);
     SealRecord seal =
@@ -190,16 +198,22 @@ final class RawTrainer implements AutoCloseable {
             .build());
   }
 
-  private void fill(MemorySegment slot, List<Long> at, long step) {
+  private void fill(MemorySegment area, long step, boolean frozen) {
     for (int i = 0; i < pieces.size(); i++) {
-      long bytes = pieces.get(i).piece().byteLength();
-      MemorySegment.copy(expected(i, bytes, step), 0, slot, at.get(i), bytes);
+      RegisteredPiece piece = pieces.get(i);
+      if (piece.frozen() == frozen) {
+        long bytes = piece.piece().byteLength();
+        MemorySegment expected = expected(piece.piece().tensor().name(), bytes, step);
+        MemorySegment.copy(expected, 0, area, registered().at().get(i), bytes);
+      }
     }
   }
 
-  /// The bytes of the i-th piece at a step: finite floats that differ between steps and pieces.
-  static MemorySegment expected(int piece, long bytes, long step) {
-    Random random = new Random(step * 31 + piece);
+  /// The bytes of a tensor at a step: finite floats that differ between steps and tensors, and of
+  /// one whose name begins with `still` or `frozen` between tensors only.
+  static MemorySegment expected(String tensor, long bytes, long step) {
+    boolean still = tensor.startsWith("still") || tensor.startsWith("frozen");
+    Random random = new Random((still ? 0 : step) * 31 + tensor.hashCode());
     float[] values = new float[(int) (bytes / 4)];
     for (int k = 0; k < values.length; k++) {
       values[k] = random.nextFloat();

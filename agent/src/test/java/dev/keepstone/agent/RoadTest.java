@@ -437,8 +437,12 @@ final class RoadTest {
       int at = (int) open.pieces().get(i).at();
       MemorySegment found =
           MemorySegment.ofArray(Arrays.copyOfRange(stream, at, (int) (at + BYTES)));
-      assertThat(found.mismatch(RawTrainer.expected(i, BYTES, step))).isEqualTo(-1);
+      assertThat(found.mismatch(RawTrainer.expected(name(open, i), BYTES, step))).isEqualTo(-1);
     }
+  }
+
+  private static String name(Answer.Open open, int piece) {
+    return open.pieces().get(piece).piece().piece().tensor().name();
   }
 
   private static void requireFromMemory(Answer.Open open, long step) throws IOException {
@@ -450,7 +454,7 @@ final class RoadTest {
       int at = (int) (memory.slotAt() + open.pieces().get(i).at());
       MemorySegment found =
           MemorySegment.ofArray(Arrays.copyOfRange(file.array(), at, (int) (at + BYTES)));
-      assertThat(found.mismatch(RawTrainer.expected(i, BYTES, step))).isEqualTo(-1);
+      assertThat(found.mismatch(RawTrainer.expected(name(open, i), BYTES, step))).isEqualTo(-1);
     }
   }
 }

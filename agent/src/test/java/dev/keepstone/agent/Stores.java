@@ -36,21 +36,22 @@ final class Stores {
     for (Part part : run.parts(run.manifest(id))) {
       for (ShardReceipt shard : part.shards()) {
         byte[] file =
-            Files.readAllBytes(store.resolve("run/checkpoints/" + id + "/" + shard.file()));
+            Files.readAllBytes(store.resolve("run/checkpoints/" + id).resolve(shard.path()));
         assertThat(file).hasSize((int) shard.bytes());
         assertThat(Crc32.of(file, 0, file.length)).isEqualTo(shard.crc32());
         for (int i = 0; i < shard.pieces().size(); i++) {
-          requirePiece(file, shard.pieces().get(i), i, id);
+          requirePiece(file, shard.pieces().get(i), id);
         }
       }
     }
   }
 
-  private static void requirePiece(byte[] file, PieceReceipt piece, int index, CheckpointId id) {
-    MemorySegment expected = RawTrainer.expected(index, piece.bytes(), id.step());
+  private static void requirePiece(byte[] file, PieceReceipt piece, CheckpointId id) {
+    String name = piece.piece().tensor().name();
+    MemorySegment expected = RawTrainer.expected(name, piece.bytes(), id.step());
     byte[] found = Arrays.copyOfRange(file, (int) piece.at(), (int) (piece.at() + piece.bytes()));
     assertThat(MemorySegment.ofArray(found).mismatch(expected))
-        .as("%s, piece %d: first difference", id, index)
+        .as("%s, tensor %s: first difference", id, name)
         .isEqualTo(-1);
     int[] crcs = Granules.parse(piece.crcs());
     for (int granule = 0; granule < crcs.length; granule++) {

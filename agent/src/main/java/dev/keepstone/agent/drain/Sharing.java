@@ -16,6 +16,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /// What is known of the bytes of one segment: which file holds those of each shard, and which
@@ -119,8 +120,7 @@ public final class Sharing {
 
   /// Compares a generation with the one before it.
   ///
-  /// @param previous null where it is not to be had any more: then nothing but the constant area is
-  ///   known to be the same
+  /// @param previous null where it is not to be had any more
   /// @return for each shard the file that holds its bytes, or null where none is known
   public List<@Nullable Owner> compare(
       SegmentFile file, SealRecord seal, @Nullable Image previous) {
@@ -247,6 +247,29 @@ public final class Sharing {
     return gain >= Math.max(LEAST_GAIN, layout.capturedLength() / GAIN_SHARE);
   }
 
+  /// Whether a constant shard has no known file.
+  public boolean lacksConstants() {
+    return !unknownConstants().isEmpty();
+  }
+
+  /// For each shard the file that holds its bytes of the last generation compared, or null.
+  public synchronized List<@Nullable Owner> owners() {
+    return Arrays.asList(owners.clone());
+  }
+
+  /// The constant shards whose files are not known.
+  synchronized List<Integer> unknownConstants() {
+    return IntStream.range(0, owners.length)
+        .filter(shard -> layout.shards().get(shard).constant() && owners[shard] == null)
+        .boxed()
+        .toList();
+  }
+
+  /// The bytes of a constant shard were compared with this file and are the same.
+  synchronized void found(int shard, Owner owner) {
+    owners[shard] = owner;
+  }
+
   /// Learns which files hold a generation, from the part of it that stands: ours, or that of an
   /// agent which drained the same generation before.
   public void stored(long generation, Part part) {
@@ -264,7 +287,8 @@ public final class Sharing {
     }
   }
 
-  private boolean holds(ShardReceipt receipt, int shard) {
+  /// Whether a file has the form of a shard of this layout.
+  boolean holds(ShardReceipt receipt, int shard) {
     ShardPlace place = layout.shards().get(shard);
     List<Integer> order = inFile.get(shard);
     boolean same =
