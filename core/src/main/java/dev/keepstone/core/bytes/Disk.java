@@ -2,7 +2,9 @@ package dev.keepstone.core.bytes;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.List;
+import java.util.Optional;
 
 /// Every act on a file system that Keepstone performs, so that a test can make any of them fail,
 /// tear or be forgotten.
@@ -43,6 +45,12 @@ public interface Disk {
 
   /// What lies directly in a directory, in no order; empty for a missing directory.
   List<Entry> list(Path directory) throws IOException;
+
+  /// When a file was last written, by the clock of whoever keeps it; empty where it is missing, and
+  /// on a disk that does not tell.
+  default Optional<Instant> modified(Path file) throws IOException {
+    return Optional.empty();
+  }
 
   /// Makes the names in a directory durable.
   void syncDirectory(Path directory) throws IOException;

@@ -12,10 +12,12 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Optional;
 
 /// The operating system's files, by the JDK where it can and by system calls where it cannot.
 final class LocalDisk implements Disk {
@@ -108,6 +110,15 @@ final class LocalDisk implements Disk {
       entries.add(new Entry(name, attributes.size(), Kind.FILE));
     } else {
       entries.add(new Entry(name, 0, attributes.isDirectory() ? Kind.DIRECTORY : Kind.OTHER));
+    }
+  }
+
+  @Override
+  public Optional<Instant> modified(Path file) throws IOException {
+    try {
+      return Optional.of(Files.getLastModifiedTime(file, LinkOption.NOFOLLOW_LINKS).toInstant());
+    } catch (NoSuchFileException e) {
+      return Optional.empty();
     }
   }
 

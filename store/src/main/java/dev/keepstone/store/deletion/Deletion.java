@@ -58,12 +58,19 @@ public final class Deletion {
   private final Watch<Integer> undecided = new Watch<>();
   private final Watch<Attempt> attempts = new Watch<>();
   private final Map<TombName, Tomb> read = new HashMap<>();
+  private final Ages ages;
   private Optional<KeepRules> own = Optional.empty();
 
   /// @param nonce who announces, for people
   /// @param grace how long a tomb is watched before needs are looked for
   public Deletion(Run run, StoreClock clock, String nonce, Duration grace) {
+    this(run, clock, nonce, grace, Ages.unknown());
+  }
+
+  /// @param ages how old things are that this process has not watched
+  public Deletion(Run run, StoreClock clock, String nonce, Duration grace, Ages ages) {
     this.run = run;
+    this.ages = ages;
     this.clock = clock;
     this.nonce = nonce;
     // A need or tomb younger than the staleness may be overlooked by either side.
@@ -117,12 +124,52 @@ public final class Deletion {
     return events;
   }
 
+  /// Does away with leftovers: finishes what can be finished, announces abandoned attempts, and
+  /// removes the rest.
+  ///
+  /// @param found by [Garbage#find], with the ages of this deletion
+  public Collected collect(List<Leftover> found) {
+    List<DeletionEvent> events = new ArrayList<>();
+    long bytes = 0;
+    for (Leftover leftover : found) {
+      switch (leftover.kind()) {
+        case FINISHABLE ->
+            leftover
+                .id()
+                .ifPresent(id -> attempting(id, events, () -> new Commit(run).publish(id)));
+        case ATTEMPT ->
+            leftover
+                .id()
+                .ifPresent(id ->
+                    announce(run.tombs(id), id, new Wish.Abandoned(), leftover.why(), events));
+        case PURGED ->
+            leftover
+                .id()
+                .ifPresent(id ->
+                    attempting(
+                        id, events, () -> events.add(new Cleared(id, Purge.purge(run, id)))));
+        case ORPHAN, TEMPORARY, HOLD -> {
+          run.tier().delete(leftover.name());
+          bytes += leftover.bytes();
+        }
+      }
+    }
+    return new Collected(events, bytes);
+  }
+
+  /// @param events what was done about checkpoints
+  /// @param bytes of the loose files that were removed
+  public record Collected(List<DeletionEvent> events, long bytes) {}
+
   /// Checkpoints held by readers that still live, as far as this process can tell: a hold of which
   /// the same name was seen for a whole grace has lost its reader. With the reason.
   public Map<CheckpointId, String> held() {
     Map<CheckpointId, String> held = new HashMap<>();
     for (HoldName hold : run.holds()) {
-      if (!holds.reached(hold, holdGrace, clock.nanos())) {
+      String name = run.names().hold(hold.id(), hold.nonce(), hold.k());
+      boolean dead =
+          holds.reached(hold, holdGrace, clock.nanos()) || ages.older(run, name, holdGrace);
+      if (!dead) {
         held.put(hold.id(), "reader " + hold.nonce() + " holds it");
       }
     }
@@ -201,17 +248,19 @@ public final class Deletion {
     List<Tomb> due = new ArrayList<>();
     for (TombName name : open) {
       // Most are not: their grace is read only once the shortest one is over.
-      if (tombs.reached(name, grace, clock.nanos())) {
+      if (reached(name, grace)) {
         attempting(
             name.id(),
             events,
-            () ->
-                tomb(name)
-                    .filter(tomb -> tombs.reached(name, tomb.grace(), clock.nanos()))
-                    .ifPresent(due::add));
+            () -> tomb(name).filter(tomb -> reached(name, tomb.grace())).ifPresent(due::add));
       }
     }
     conclude(due, events);
+  }
+
+  private boolean reached(TombName name, Duration time) {
+    return tombs.reached(name, time, clock.nanos())
+        || ages.older(run, run.names().tomb(name.id(), name.k()), time);
   }
 
   private Optional<Tomb> tomb(TombName name) {
@@ -260,7 +309,8 @@ public final class Deletion {
   /// for ever. If it lives after all, its ranks take the next number.
   private void voidDeadStart(List<Tomb> due, StartsSeen starts) {
     int start = starts.newest().orElse(0);
-    if (undecided.reached(start, grace, clock.nanos())) {
+    if (undecided.reached(start, holdGrace, clock.nanos())
+        || ages.older(run, run.names().start(start), holdGrace)) {
       byte[] decision = new Decision(run.uid(), start, new Parent.Void()).encode();
       // However this ends, what was seen before it does not count any more.
       run.tier().put(run.names().parent(start), decision);

@@ -33,6 +33,7 @@ public record Names(String run) {
   private static final String SNAPSHOT = "snapshot-";
   private static final long MOST_BATCHES = (1L << 53) - 1;
   private static final String END = ".end.json";
+  private static final String PROBE = "probe.";
 
   public Names {
     requireRun(run);
@@ -89,6 +90,11 @@ public record Names(String run) {
 
   public String end(CheckpointId id, int k) {
     return tombs() + "/" + id + "." + k + END;
+  }
+
+  /// What a process puts to learn the hour of who keeps the store.
+  public String probe(String nonce) {
+    return tombs() + "/" + PROBE + nonce + JSON;
   }
 
   public String holds() {
@@ -204,10 +210,21 @@ public record Names(String run) {
         .filter(number -> number >= 1);
   }
 
+  /// Whether a name among tombs is a probe's.
+  public static boolean isProbe(String file) {
+    return file.startsWith(PROBE)
+        && stripped(file.substring(PROBE.length()), JSON).filter(Fields::isNonce).isPresent();
+  }
+
+  /// The name under which a temporary one was to be published.
+  public static Optional<String> temporaryOf(String file) {
+    Matcher temporary = TEMPORARY.matcher(file);
+    return temporary.matches() ? Optional.of(temporary.group(1)) : Optional.empty();
+  }
+
   /// Whether a name in a checkpoint's folder is one of ours, temporary ones included.
   public static boolean inCheckpoint(String file) {
-    Matcher temporary = TEMPORARY.matcher(file);
-    String name = temporary.matches() ? temporary.group(1) : file;
+    String name = temporaryOf(file).orElse(file);
     return partOf(name).isPresent() || OURS.matcher(name).matches();
   }
 

@@ -9,6 +9,7 @@ import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -101,6 +102,15 @@ public final class LocalTier implements Tier {
       return disk.list(path(directory));
     } catch (IOException e) {
       throw KeepstoneException.from(e, "listing", describe(directory));
+    }
+  }
+
+  @Override
+  public Optional<Instant> modified(String name) {
+    try {
+      return disk.modified(path(name));
+    } catch (IOException e) {
+      throw KeepstoneException.from(e, "asking for the age of", describe(name));
     }
   }
 

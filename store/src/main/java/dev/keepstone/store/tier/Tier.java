@@ -3,6 +3,7 @@ package dev.keepstone.store.tier;
 import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.bytes.OpenFile;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 
@@ -30,6 +31,12 @@ public interface Tier {
 
   /// [#list] with sizes and kinds.
   List<Disk.Entry> entries(String directory);
+
+  /// When a name was last written, by the clock of whoever keeps it, to be compared with nothing
+  /// but other such times; empty where the name is free, and where the place does not tell.
+  default Optional<Instant> modified(String name) {
+    return Optional.empty();
+  }
 
   /// What lies directly in the store's root.
   List<Disk.Entry> root();
