@@ -6,19 +6,21 @@ import json
 from typing import Any, Optional
 
 from . import _dtypes
+from ._frozen import Mark, moved
 from ._layout import Piece
 from ._segment import Segment, array, view
 
 
 class Capture:
-    """The destinations of one registered layout, built once; per save one copy call for all torch tensors."""
+    """The destinations of one registered layout, built once; per save one copy call for all torch tensors that are not frozen."""
 
     def __init__(self, segment: Segment, pieces: list[Piece], at: list[int]) -> None:
         self._segment = segment
         self._pieces, self._at = pieces, at
-        self._torch = [index for index, piece in enumerate(pieces) if piece.kind == "torch"]
+        self._torch = [index for index, piece in enumerate(pieces) if piece.kind == "torch" and not piece.frozen]
         self._others = [index for index, piece in enumerate(pieces) if piece.kind != "torch"]
-        self._all_torch = not self._others
+        self._all = len(self._torch) == len(pieces)
+        self._marks: list[Mark] = []
         self._views: list[Optional[list[Any]]] = [None] * segment.slots
         for slot in range(segment.slots):
             self._destinations(slot)
@@ -30,7 +32,9 @@ class Capture:
             views = []
             for piece, at in zip(self._pieces, self._at):
                 size = _dtypes.size_of(piece.dtype, piece.shape)
-                if piece.kind == "torch":
+                if piece.frozen:
+                    views.append(None)
+                elif piece.kind == "torch":
                     views.append(view(self._segment.map, base + at, piece.dtype, piece.shape, size))
                 elif piece.kind == "numpy":
                     views.append(array(self._segment.map, base + at, piece.dtype, piece.shape, size))
@@ -40,21 +44,13 @@ class Capture:
         return views
 
     def copy(self, slot: int, tensors: list[Any]) -> None:
-        """Copies every tensor's values into the slot; returns when they are there."""
+        """Copies every tensor's values into the slot, frozen ones apart; returns when they are there."""
         destinations = self._destinations(slot)
         if self._torch:
-            torch = _dtypes.torch()
-            if self._all_torch:
-                into, sources = destinations, tensors
+            if self._all:
+                _copy(destinations, tensors)
             else:
-                into = [destinations[index] for index in self._torch]
-                sources = [tensors[index] for index in self._torch]
-            with torch.no_grad():
-                if hasattr(torch, "_foreach_copy_"):
-                    torch._foreach_copy_(into, sources)
-                else:
-                    for destination, source in zip(into, sources):
-                        destination.copy_(source)
+                _copy([destinations[index] for index in self._torch], [tensors[index] for index in self._torch])
         for index in self._others:
             if self._pieces[index].kind == "numpy":
                 _dtypes.numpy().copyto(destinations[index], tensors[index], casting="equiv")
@@ -62,9 +58,35 @@ class Capture:
                 begin, end = destinations[index]
                 self._segment.map[begin:end] = tensors[index]
 
+    def fill_constants(self, begin: int, tensors: list[Any]) -> None:
+        """Copies the frozen tensors into the constant area at `begin` of the file: once, before the first seal."""
+        into, sources = [], []
+        for index, (piece, at) in enumerate(zip(self._pieces, self._at)):
+            if piece.frozen:
+                size = _dtypes.size_of(piece.dtype, piece.shape)
+                into.append(view(self._segment.map, begin + at, piece.dtype, piece.shape, size))
+                sources.append(tensors[index])
+                self._marks.append(Mark.of(index, f"{piece.component}.{piece.name}", tensors[index]))
+        if into:
+            _copy(into, sources)
+
+    def moved(self, tensors: list[Any]) -> bool:
+        """Whether a frozen tensor lies elsewhere than when it was captured. Refuses one that was written to."""
+        return moved(self._marks, tensors)
+
     def release(self) -> None:
         """Drops the views, so that the mapping can go."""
         self._views = [None] * len(self._views)
+
+
+def _copy(into: list[Any], sources: list[Any]) -> None:
+    torch = _dtypes.torch()
+    with torch.no_grad():
+        if hasattr(torch, "_foreach_copy_"):
+            torch._foreach_copy_(into, sources)
+        else:
+            for destination, source in zip(into, sources):
+                destination.copy_(source)
 
 
 def state_area(metrics: dict[str, Any], values: list[Any]) -> bytes:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Optional
 
 from . import _dtypes, _modules, _rng, _state
 from ._errors import Refused
+from ._frozen import Frozen
 from ._loader import Loader, refuse_bare_loader
 from ._nodes import (
     MAPPINGS,
@@ -25,13 +28,14 @@ from ._survey import Survey, scalars
 
 
 class Piece(NamedTuple):
-    """One tensor to be stored. `kind` is torch, numpy or bytes; `shape` the stored one."""
+    """One tensor to be stored. `kind` is torch, numpy or bytes; `shape` the stored one; a `frozen` one is captured once."""
 
     component: str
     name: str
     dtype: str
     shape: tuple[int, ...]
     kind: str
+    frozen: bool = False
 
 
 class Plan:
@@ -41,9 +45,10 @@ class Plan:
     `loaders` the data loaders that remember their position.
     """
 
-    def __init__(self, state: dict[Any, Any], rng: bool) -> None:
-        builder = _Builder(state)
+    def __init__(self, state: dict[Any, Any], rng: bool, frozen: Optional[Frozen] = None) -> None:
+        builder = _Builder(state, frozen or Frozen())
         self._root = builder.root()
+        builder.frozen.require_matches(builder.freezable)
         self._rng = rng
         self.pieces: list[Piece] = builder.pieces
         self.configs: dict[str, Any] = builder.configs
@@ -78,7 +83,7 @@ class Plan:
         return self.pieces == other.pieces and self.template == other.template and self.configs == other.configs
 
 
-def plan(state: Any, rng: bool) -> tuple[Plan, list[Any], list[Any]]:
+def plan(state: Any, rng: bool, frozen: Optional[Frozen] = None) -> tuple[Plan, list[Any], list[Any]]:
     """Plans a state and collects it once, so that what cannot be represented is refused before anything is written."""
     if type(state) is not dict:
         raise Refused(
@@ -86,7 +91,7 @@ def plan(state: Any, rng: bool) -> tuple[Plan, list[Any], list[Any]]:
             f"a {type(state).__name__}",
             'pass {"model": model, …}',
         )
-    made = Plan(state, rng)
+    made = Plan(state, rng, frozen)
     try:
         return (made, *made.collect(state))
     except Changed as where:
@@ -96,8 +101,11 @@ def plan(state: Any, rng: bool) -> tuple[Plan, list[Any], list[Any]]:
 
 
 class _Builder:
-    def __init__(self, state: dict[Any, Any]) -> None:
+    def __init__(self, state: dict[Any, Any], frozen: Frozen) -> None:
         self._state = state
+        self.frozen = frozen
+        self.freezable: list[str] = []  # names that a pattern may match
+        self._live = True  # false within what hands out copies of its tensors, or trains them
         self._survey = Survey(state)
         self._components: dict[str, set[str]] = {component: set() for component in self._survey.components}
         self.loaders = self._survey.loaders
@@ -126,7 +134,8 @@ class _Builder:
         if _modules.is_module(value):
             return self._module(value, path, within)
         if _modules.is_optimizer(value) and _modules.is_plain_optimizer(value):
-            return self._optimizer(value, path, component, steps, within)
+            with self._not_live():
+                return self._optimizer(value, path, component, steps, within)
         if type(value) in MAPPINGS:
             return self._mapping(value, path, component, steps, within)
         if type(value) in (list, tuple) or (isinstance(value, tuple) and hasattr(value, "_fields")):
@@ -141,10 +150,19 @@ class _Builder:
         refuse_bare_loader(value, path)
         if _state.is_stateful(value):
             within = _state.enter(value, path, within)
-            inner = self._build(value.state_dict(), path, component, steps, within)
+            with self._not_live():
+                inner = self._build(value.state_dict(), path, component, steps, within)
             plain = type(inner) is PlainNode and not _modules.is_optimizer(value)
             return inner if plain else StatefulNode(path, value, inner)
         return PlainNode(path)
+
+    @contextlib.contextmanager
+    def _not_live(self) -> Iterator[None]:
+        before, self._live = self._live, False
+        try:
+            yield
+        finally:
+            self._live = before
 
     def _mapping(
         self,
@@ -182,9 +200,10 @@ class _Builder:
             return ModuleNode(path, module, component, found)
         state = module.state_dict()
         names = _modules.canonical_names(list(state))
-        inner = self._mapping(
-            {names[key]: item for key, item in state.items()}, path, component, (), within, whole=True
-        )
+        with self._not_live():
+            inner = self._mapping(
+                {names[key]: item for key, item in state.items()}, path, component, (), within, whole=True
+            )
         self._describe(module, component, {name: key for key, name in names.items() if key != name}, {})
         return StatefulNode(path, module, inner, names)
 
@@ -283,14 +302,21 @@ class _Builder:
             again += 1
             name = f"{wanted}_{again}"
         names.add(name)
-        self.pieces.append(Piece(component, name, dtype, shape, kind))
+        self.pieces.append(Piece(component, name, dtype, shape, kind, kind == "torch" and self._is_frozen(name)))
         return {"~": "tensor", "component": component, "name": name, **extra}
 
     def _piece(self, component: str, name: str, tensor: Any) -> None:
         dtype = _dtypes.of_torch(tensor.dtype)
         assert dtype is not None
         self._components[component].add(name)
-        self.pieces.append(Piece(component, name, dtype, _dtypes.shape_of(dtype, tuple(tensor.shape)), "torch"))
+        shape = _dtypes.shape_of(dtype, tuple(tensor.shape))
+        self.pieces.append(Piece(component, name, dtype, shape, "torch", self._is_frozen(name)))
+
+    def _is_frozen(self, name: str) -> bool:
+        if not self._live or not self.frozen.patterns:
+            return False
+        self.freezable.append(name)
+        return self.frozen.has(name)
 
 
 def _all_plain(members: list[Node]) -> bool:

@@ -29,7 +29,7 @@ class Restored:
 class Saved:
     """A save of one step.
 
-    `stall_ms` is the time from the call to the seal, without what a changed layout cost (then `replanned` is true). When `sealed`, the
+    `bytes` is what was captured, without tensors that are declared frozen. `stall_ms` is the time from the call to the seal, without what a changed layout cost or one that the agent asked for cost (then `replanned` is true). When `sealed`, the
     values are safe from the trainer's death; when `durable`, the checkpoint is committed in the store.
     """
 

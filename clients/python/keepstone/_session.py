@@ -45,6 +45,7 @@ class Session:
         self._not_before = 0.0
         self._told: list[dict[str, Any]] = []
         self.plan: Optional[Plan] = None
+        self.replan = False  # the agent asks for another layout of the same state
         self.state_capacity = 0
         self.outlives = "node"
         self._connect()
@@ -115,6 +116,7 @@ class Session:
             try:
                 for answer in self._connection.owed(wait):
                     self._told += answer.get("ended", [])
+                    self.replan |= bool(answer.get("replan"))
             except ConnectionLost:
                 self._connection = None
         told, self._told = self._told, []
@@ -152,11 +154,13 @@ class Session:
 
     # Saving
 
-    def register(self, plan: Plan, state_bytes: int, seconds: float) -> None:
-        """Gets a segment for a plan; the one before lives on in the agent until its generations are committed."""
+    def register(self, plan: Plan, tensors: list[Any], state_bytes: int, seconds: float) -> None:
+        """Gets a segment for a plan, and captures what is frozen; the segment before lives on in the agent until its generations are committed."""
         self._release()
         pieces = [
-            {"component": p.component, "name": p.name, "dtype": p.dtype, "shape": list(p.shape)} for p in plan.pieces
+            {"component": p.component, "name": p.name, "dtype": p.dtype, "shape": list(p.shape)}
+            | ({"frozen": True} if p.frozen else {})
+            for p in plan.pieces
         ]
         answer = self._call(
             "register",
@@ -176,8 +180,16 @@ class Session:
         self._layout = answer["layout"]
         self._capture = Capture(segment, plan.pieces, answer["at"])
         segment.populated()
+        if any(piece.frozen for piece in plan.pieces):
+            self._capture.fill_constants(answer["constant_offset"], tensors)
         self._segment, self.plan = segment, plan
+        self._told = self.news()  # answers to seals of the layout before
+        self.replan = False
         self.state_capacity = answer["state_capacity"]
+
+    def moved(self, tensors: list[Any]) -> bool:
+        """Whether a frozen tensor lies elsewhere than when it was captured. Refuses one that was written to."""
+        return self._capture is not None and self._capture.moved(tensors)
 
     def rebind(self, plan: Plan) -> None:
         """Another plan of the layout that is registered already."""

@@ -177,9 +177,12 @@ class Checkpoint:
             self.parts.append(run._object(os.path.join("checkpoints", str(id)), listed["file"], "part"))
 
     def _path(self, file: str) -> str:
+        return os.path.join(self.directory, self._name(file))
+
+    def _name(self, file: str) -> str:
         if not _SHARD.match(file) or ".." in file:
             raise IntegrityError(f"{file!r} is no name of a stored object", self.directory)
-        return os.path.join(self.directory, file)
+        return file
 
     def tree(self) -> dict[str, Any]:
         """The state tree's JSON of rank 0: the trainer's under `state`, the client's own under `keepstone`."""
@@ -190,10 +193,13 @@ class Checkpoint:
         return tree
 
     def shards(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Path and receipt of every shard."""
+        """Path and receipt of every shard; `from` names another checkpoint of the run whose folder holds it."""
         for part in self.parts:
             for shard in part["shards"]:
-                yield self._path(shard["file"]), shard
+                home = Id.parse(shard["from"]) if shard.get("from") is not None else self.id
+                if home is None:
+                    raise IntegrityError(f"{shard['from']!r} is no checkpoint", self.directory)
+                yield os.path.join(os.path.dirname(self.directory), str(home), self._name(shard["file"])), shard
 
     def pieces(self) -> list[dict[str, Any]]:
         """All pieces with their component; `at` is replaced by a running position, as in the agent's stream."""

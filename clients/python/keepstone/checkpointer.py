@@ -10,12 +10,13 @@ import secrets
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn, Optional, Union
 
 from . import _dtypes, _layout, _rng, _state
 from ._capture import state_area
 from ._errors import AgentUnavailable, Busy, Fenced, IntegrityError, KeepstoneError, NotFound, Refused, from_wire
+from ._frozen import Frozen
 from ._load import read_tensors
 from ._nodes import Changed
 from ._options import choice, refuse_foreign, steps, store_path
@@ -41,7 +42,8 @@ class Checkpointer:
     `every="500steps"` is when `step()` saves. `resume`: `auto` (latest, or fresh when the run has none), `must`, `never` (a fresh start; nothing is
     deleted). `on_busy`: what `step()` does while earlier saves are still draining, `skip` or `wait`. `on_no_agent`: `fail`, or `warn` and go on
     without saving. Timeouts in seconds; `budget` bounds the shared memory of this run, in bytes. `token` names this launch; give the same one to join a
-    start.
+    start. `frozen` names parameters and buffers that training does not change, by patterns of their names (`"base.*"`, or a list): they are captured
+    with the first save and neither copied nor written again; one that is written to all the same is `Refused` by name.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Checkpointer:
         rng: bool = True,
         token: Optional[str] = None,
         budget: Optional[int] = None,
+        frozen: Union[str, Iterable[str], None] = None,
         on_busy: str = "skip",
         on_no_agent: str = "fail",
         staging_timeout: float = 120,
@@ -75,6 +78,7 @@ class Checkpointer:
         if not isinstance(keep_last, int) or keep_last < 1:
             raise Refused("keep_last must be at least 1", repr(keep_last))
         self._rng = rng
+        self._frozen = Frozen(frozen)
         self._staging_timeout, self._close_timeout = float(staging_timeout), float(close_timeout)
         self._saves: dict[int, Saved] = {}
         self._failures = 0
@@ -253,21 +257,20 @@ class Checkpointer:
         self._may_save(session)
         plan, tensors, values = self._collected(session, state)
         area = state_area(_metrics(metrics), values)
-        replanned = plan is not session.plan or len(area) > session.state_capacity
+        same = session.plan is not None and (plan is session.plan or plan.same_layout(session.plan))
+        replanned = not same or len(area) > session.state_capacity or session.replan or session.moved(tensors)
         if replanned:
-            if session.plan is not None and plan.same_layout(session.plan) and len(area) <= session.state_capacity:
-                session.rebind(plan)
-                replanned = False
-            else:
-                # A save that may wait for nothing may still not wait long here: the layout's first segment has nothing to wait for.
-                session.register(plan, len(area), max(seconds, 1.0))
-                since = time.perf_counter_ns()
+            # A save that may wait for nothing may still not wait long here: the layout's first segment has nothing to wait for.
+            session.register(plan, tensors, len(area), max(seconds, 1.0))
+            since = time.perf_counter_ns()
+        else:
+            session.rebind(plan)
         slot, generation = session.lend(seconds)
         stall = session.write(slot, generation, step, tensors, area, since)
         assert session.started is not None
         saved = Saved(self, step, f"{session.started['start']}-{step}")
         saved.stall_ms, saved.replanned, saved.sealed = stall / 1e6, replanned, True
-        saved.bytes = sum(_dtypes.size_of(piece.dtype, piece.shape) for piece in plan.pieces)
+        saved.bytes = sum(_dtypes.size_of(piece.dtype, piece.shape) for piece in plan.pieces if not piece.frozen)
         self._saves[step] = saved
         session.announce(slot, generation, step)
         return saved
@@ -278,7 +281,7 @@ class Checkpointer:
                 return (session.plan, *session.plan.collect(state))
             except Changed:
                 pass
-        return _layout.plan(state, self._rng)
+        return _layout.plan(state, self._rng, self._frozen)
 
     def _may_save(self, session: Session) -> None:
         if self._fenced is not None:

@@ -23,6 +23,7 @@ class FakeAgent:
         self.from_store = from_store
         self.drain = threading.Event()  # cleared: nothing is drained, slots stay busy
         self.drain.set()
+        self.replan = False  # what answers to seals say
         self.runs: dict[tuple[str, str], dict] = {}
         self.requests: list[dict] = []
         self.clients: dict[str, dict] = {}
@@ -133,14 +134,19 @@ class FakeAgent:
         capacity = max(65536, (2 * request["state_bytes"] + 4095) // 4096 * 4096)
         at, position = [0] * len(request["pieces"]), capacity
         order = sorted(range(len(at)), key=lambda i: -width(request["pieces"][i]["dtype"]))
+        constant = 0
         for index in order:
-            at[index] = position
-            position += size(request["pieces"][index])
+            if request["pieces"][index].get("frozen"):
+                at[index], constant = constant, constant + size(request["pieces"][index])
+            else:
+                at[index] = position
+                position += size(request["pieces"][index])
         stride = (position + (2 << 20) - 1) // (2 << 20) * (2 << 20)
         self._segments += 1
         client["layouts"] += 1
         path = os.path.join(self.directory, f"{client['name']}.{self._segments}.segment")
-        total = SLOT_OFFSET + request["slots"] * stride
+        constant_offset = SLOT_OFFSET + request["slots"] * stride
+        total = constant_offset + constant
         with open(path, "wb+") as file:
             file.truncate(total)
             memory = mmap.mmap(file.fileno(), total)
@@ -151,6 +157,7 @@ class FakeAgent:
             path=path,
             request=request,
             at=at,
+            constant_offset=constant_offset,
             stride=stride,
             sequence=0,
             lent=None,
@@ -162,7 +169,7 @@ class FakeAgent:
         self._lend(client)
         return {
             "layout": client["layouts"], "segment": path, "file_bytes": total, "slots": request["slots"], "slot_offset": SLOT_OFFSET,
-            "slot_stride": stride, "state_capacity": capacity, "at": at, "bytes": position - capacity, "free": 1 << 40, "retained": 4,
+            "slot_stride": stride, "state_capacity": capacity, "constant_offset": constant_offset, "at": at, "bytes": position - capacity, "free": 1 << 40, "retained": 4,
         }  # fmt: skip
 
     def _lend(self, client: dict) -> bool:
@@ -199,7 +206,7 @@ class FakeAgent:
             threading.Thread(target=self._drain, args=(client, client["memory"], slot, id, state), daemon=True).start()
             self._lend(client)
             ended, client["ended"] = client["ended"], []
-        return {"id": id, "ended": ended}
+        return {"id": id, "ended": ended, "replan": self.replan}
 
     def _drain(self, client: dict, memory: mmap.mmap, slot: int, id: str, state: bytes) -> None:
         self.drain.wait()
@@ -207,11 +214,15 @@ class FakeAgent:
             base = SLOT_OFFSET + slot * client["stride"]
             values = json.loads(state)
             pieces, data = [], []
-            order = sorted(range(len(client["at"])), key=lambda i: client["at"][i])
+            # Counted from the slot, behind which the constant area lies.
+            frozen = [piece.get("frozen", False) for piece in client["request"]["pieces"]]
+            beyond = client["constant_offset"] - base
+            places = [at + beyond if frozen[index] else at for index, at in enumerate(client["at"])]
+            order = sorted(range(len(places)), key=lambda i: places[i])
             position = 0
             for index in order:
                 piece = client["request"]["pieces"][index]
-                at, length = client["at"][index], size(piece)
+                at, length = places[index], size(piece)
                 data.append(memory[base + at : base + at + length])
                 pieces.append(
                     {
@@ -226,7 +237,7 @@ class FakeAgent:
             client["run"]["ids"][id] = {
                 "pieces": pieces, "data": b"".join(data), "metrics": values["metrics"],
                 "state": filled(client["request"]["state"], values["values"]),
-                "slot": (client["path"], base, [client["at"][index] for index in order]),
+                "slot": (client["path"], base, [places[index] for index in order]),
             }  # fmt: skip
             if client["memory"] is memory:
                 if client["kept"] is not None:
