@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import dev.keepstone.core.bytes.Crc32;
 import dev.keepstone.core.bytes.Granules;
 import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.store.fact.Batch;
+import dev.keepstone.store.fact.Snapshot;
 import dev.keepstone.store.manifest.Manifest;
 import dev.keepstone.store.object.Decision;
 import dev.keepstone.store.object.End;
@@ -41,6 +43,8 @@ final class StoreSpecTest {
   private static final Pattern EXAMPLE =
       Pattern.compile("<!-- example: ([a-z-]+) -->\n```json\n(.*?)\n```", Pattern.DOTALL);
 
+  private static final String UID = "6f1c0e5a9d0b4b7e8c2d3f4a5b6c7d8e";
+
   static Map<String, byte[]> examples() throws IOException {
     String text =
         Files.readString(Path.of(System.getProperty("keepstone.root"), "docs/spec/store.md"));
@@ -51,7 +55,7 @@ final class StoreSpecTest {
       String line = matcher.group(2).replaceAll("\n *", "") + "\n";
       examples.put(matcher.group(1), line.getBytes(StandardCharsets.UTF_8));
     }
-    assertThat(examples).hasSize(13);
+    assertThat(examples).hasSize(15);
     return examples;
   }
 
@@ -75,6 +79,8 @@ final class StoreSpecTest {
       case "manifest", "manifest-user" -> Manifest.decode(bytes, name).encode();
       case "tomb" -> Tomb.decode(bytes, name).encode();
       case "end" -> End.decode(bytes, name).encode();
+      case "facts" -> Batch.decode(bytes, name).encode();
+      case "snapshot" -> Snapshot.decode(bytes, UID, name).encode(name);
       case "hold" -> Hold.decode(bytes, name).encode();
       default -> throw new AssertionError("no codec for the example " + name);
     };

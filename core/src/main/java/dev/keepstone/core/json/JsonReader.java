@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
@@ -47,17 +48,10 @@ public final class JsonReader {
         throw new JsonException("expected a JSON value, found nothing");
       }
       Json value = value(parser, first);
-      if (parser.nextToken() != null) {
-        throw new JsonException(
-            "text after the end of the JSON value at byte "
-                + parser.currentTokenLocation().getByteOffset());
-      }
+      requireEnd(parser);
       return value;
     } catch (JacksonException e) {
-      throw new JsonException(
-          e.getOriginalMessage()
-              + (e.getLocation() == null ? "" : " at byte " + e.getLocation().getByteOffset()),
-          e);
+      throw failure(e);
     }
   }
 
@@ -68,6 +62,62 @@ public final class JsonReader {
     return read(utf8) instanceof Json.Obj object
         ? object
         : fail("expected a JSON object at the top");
+  }
+
+  /// Reads a document that must be an object and is too large to be held as a tree: elements of
+  /// some arrays of it are handed over one by one, in order, and are not in the result. What was
+  /// handed over counts only when this returns.
+  ///
+  /// @param arrays by name of the field; a field of that name must be an array
+  /// @throws JsonException with the byte offset of the defect
+  public static Json.Obj readObject(byte[] utf8, Map<String, Consumer<Json>> arrays) {
+    try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), utf8)) {
+      if (parser.nextToken() != JsonToken.START_OBJECT) {
+        throw new JsonException("expected a JSON object at the top");
+      }
+      Map<String, Json> fields = new LinkedHashMap<>();
+      while (parser.nextToken() != JsonToken.END_OBJECT) {
+        String name = parser.currentName();
+        Consumer<Json> elements = arrays.get(name);
+        JsonToken token = parser.nextToken();
+        if (elements == null) {
+          fields.put(name, value(parser, token));
+        } else {
+          elements(parser, token, name, elements);
+        }
+      }
+      requireEnd(parser);
+      return new Json.Obj(fields);
+    } catch (JacksonException e) {
+      throw failure(e);
+    }
+  }
+
+  private static void elements(
+      JsonParser parser, JsonToken token, String name, Consumer<Json> elements) {
+    if (token != JsonToken.START_ARRAY) {
+      throw new JsonException("field \"" + name + "\": expected an array");
+    }
+    for (JsonToken next = parser.nextToken();
+        next != JsonToken.END_ARRAY;
+        next = parser.nextToken()) {
+      elements.accept(value(parser, next));
+    }
+  }
+
+  private static void requireEnd(JsonParser parser) {
+    if (parser.nextToken() != null) {
+      throw new JsonException(
+          "text after the end of the JSON value at byte "
+              + parser.currentTokenLocation().getByteOffset());
+    }
+  }
+
+  private static JsonException failure(JacksonException e) {
+    return new JsonException(
+        e.getOriginalMessage()
+            + (e.getLocation() == null ? "" : " at byte " + e.getLocation().getByteOffset()),
+        e);
   }
 
   private static Json.Obj fail(String message) {

@@ -92,11 +92,12 @@ public final class Facts {
     return newest(id, Verdict.class, verdict -> true).map(Stamped::fact);
   }
 
-  /// Whether a checkpoint was found bad, and not deeply verified as good since.
-  public boolean quarantined(CheckpointId id) {
-    Optional<Stamp> bad = newest(id, Verdict.class, v -> !v.good()).map(Stamped::stamp);
+  /// Why a checkpoint is quarantined: the newest verdict that found it bad, unless every byte was
+  /// found good since.
+  public Optional<Stamped<Verdict>> bad(CheckpointId id) {
     Optional<Stamp> good = deeplyVerified(id).map(Stamped::stamp);
-    return bad.isPresent() && (good.isEmpty() || good.get().compareTo(bad.get()) < 0);
+    return newest(id, Verdict.class, verdict -> !verdict.good())
+        .filter(bad -> good.isEmpty() || good.get().compareTo(bad.stamp()) < 0);
   }
 
   /// The newest verdict that read every byte of a checkpoint and found all of them good.

@@ -90,6 +90,17 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
     public long ownBytes() {
       return bytes - usedBytes;
     }
+
+    /// Its form in a snapshot: what is empty is left out.
+    public Json.Obj toJson() {
+      return SummaryJson.write(this);
+    }
+
+    /// @param uid the run's
+    /// @throws JsonException where it is none
+    public static Summary read(String uid, Json.Obj fields) {
+      return SummaryJson.read(uid, fields);
+    }
   }
 
   /// What the numbers of a checkpoint look like.
@@ -111,7 +122,7 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
       return text;
     }
 
-    private static Soundness parse(String text) {
+    static Soundness parse(String text) {
       for (Soundness soundness : values()) {
         if (soundness.text.equals(text)) {
           return soundness;
@@ -334,7 +345,7 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
             .toList());
   }
 
-  private static List<CheckpointId> uses(Json.Obj fields) {
+  static List<CheckpointId> uses(Json.Obj fields) {
     List<CheckpointId> uses = new ArrayList<>();
     for (Json value : fields.array("uses")) {
       if (!(value instanceof Json.Text(String text))) {

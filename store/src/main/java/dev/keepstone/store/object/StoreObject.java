@@ -7,8 +7,15 @@ import dev.keepstone.core.json.JsonException;
 import dev.keepstone.core.json.JsonReader;
 import dev.keepstone.core.json.JsonWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
 /// The form of every JSON object of a store: one line of compact JSON that ends in the checksum of
 /// what stands before it (docs/spec/store.md, section 2).
@@ -21,6 +28,7 @@ public final class StoreObject {
 
   private static final String CRC_FIELD = ",\"crc32\":";
   private static final int TAIL_BYTES = 21;
+  private static final int PIECE = 1 << 20;
 
   private StoreObject() {}
 
@@ -39,6 +47,52 @@ public final class StoreObject {
     return bytes;
   }
 
+  /// The bytes of an object that is too large to be held as a tree, its checksum added.
+  ///
+  /// @param head its first fields
+  /// @param arrays the fields after them, and what each holds
+  /// @throws KeepstoneException.Refused where it would be larger than [#MAX_BYTES]
+  public static byte[] encode(
+      Json.Obj head, SequencedMap<String, Stream<? extends Json>> arrays, String describe) {
+    List<byte[]> pieces = new ArrayList<>();
+    byte[] begin = JsonWriter.bytes(head);
+    pieces.add(Arrays.copyOf(begin, begin.length - 1));
+    for (var array : arrays.entrySet()) {
+      StringBuilder piece = new StringBuilder(",\"" + array.getKey() + "\":[");
+      for (Iterator<? extends Json> it = array.getValue().iterator(); it.hasNext(); ) {
+        piece.append(JsonWriter.compact(it.next()));
+        piece.append(it.hasNext() ? "," : "");
+        if (piece.length() > PIECE) {
+          pieces.add(piece.toString().getBytes(StandardCharsets.UTF_8));
+          piece.setLength(0);
+        }
+      }
+      pieces.add(piece.append("]").toString().getBytes(StandardCharsets.UTF_8));
+    }
+    return assembled(pieces, describe);
+  }
+
+  private static byte[] assembled(List<byte[]> pieces, String describe) {
+    long body = pieces.stream().mapToLong(piece -> piece.length).sum();
+    if (body + TAIL_BYTES > MAX_BYTES) {
+      throw new KeepstoneException.Refused(
+          "it would have "
+              + (body + TAIL_BYTES)
+              + " bytes, and no object may have more than "
+              + MAX_BYTES,
+          describe,
+          "begin a new run");
+    }
+    byte[] bytes = new byte[(int) body + TAIL_BYTES];
+    int at = 0;
+    for (byte[] piece : pieces) {
+      System.arraycopy(piece, 0, bytes, at, piece.length);
+      at += piece.length;
+    }
+    System.arraycopy(tail(bytes, at), 0, bytes, at, TAIL_BYTES);
+    return bytes;
+  }
+
   /// Checks the bytes of an object: size, checksum, JSON, version and kind.
   ///
   /// @param describe the object's name, for messages
@@ -52,8 +106,23 @@ public final class StoreObject {
   /// becomes a failure that names the object.
   public static <T> T decode(
       byte[] bytes, String kind, String describe, Function<Json.Obj, T> fields) {
-    Json.Obj object = checked(bytes, describe);
+    return decode(bytes, kind, describe, Map.of(), fields);
+  }
+
+  /// [#decode(byte[], String, String, Function)] of an object that is too large to be held as a
+  /// tree.
+  ///
+  /// @param arrays who takes the elements of which field, one by one, before `fields` is asked;
+  ///   what they were given counts only when this returns
+  public static <T> T decode(
+      byte[] bytes,
+      String kind,
+      String describe,
+      Map<String, Consumer<Json>> arrays,
+      Function<Json.Obj, T> fields) {
+    checkCrc(bytes, describe);
     try {
+      Json.Obj object = JsonReader.readObject(bytes, arrays);
       long version = object.integer("v");
       if (version > VERSION) {
         throw new KeepstoneException.Unsupported(
@@ -77,14 +146,15 @@ public final class StoreObject {
 
   /// What kind of object these bytes are, after the same checks as [#decode].
   public static String kind(byte[] bytes, String describe) {
+    checkCrc(bytes, describe);
     try {
-      return checked(bytes, describe).text("kind");
+      return JsonReader.readObject(bytes).text("kind");
     } catch (JsonException e) {
       throw damaged(String.valueOf(e.getMessage()), describe, e);
     }
   }
 
-  private static Json.Obj checked(byte[] bytes, String describe) {
+  private static void checkCrc(byte[] bytes, String describe) {
     if (bytes.length > MAX_BYTES) {
       throw new KeepstoneException.Integrity(
           "expected at most " + MAX_BYTES + " bytes, found " + bytes.length, describe, NEXT);
@@ -104,11 +174,6 @@ public final class StoreObject {
                   + found.strip(),
           describe,
           NEXT);
-    }
-    try {
-      return JsonReader.readObject(bytes);
-    } catch (JsonException e) {
-      throw damaged(String.valueOf(e.getMessage()), describe, e);
     }
   }
 

@@ -3,6 +3,7 @@ package dev.keepstone.store.run;
 import dev.keepstone.core.bytes.Crc32;
 import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.store.fact.Facts;
 import dev.keepstone.store.manifest.Manifest;
 import dev.keepstone.store.object.Decision;
 import dev.keepstone.store.object.Decision.Parent;
@@ -41,6 +42,7 @@ final class Objects {
   private final Names names;
   private final String uid;
 
+  private final KnownFacts facts;
   private final Map<CheckpointId, Manifest.Summary> summaries = new ConcurrentHashMap<>();
   private final Map<Integer, Parent> decisions = new ConcurrentHashMap<>();
   private final Map<Integer, Start> starts = new ConcurrentHashMap<>();
@@ -50,12 +52,33 @@ final class Objects {
     this.tier = tier;
     this.names = names;
     this.uid = uid;
+    this.facts =
+        new KnownFacts(
+            tier,
+            names,
+            uid,
+            told -> told.forEach(summary -> summaries.putIfAbsent(summary.id(), summary)));
+  }
+
+  /// Looks at facts alone.
+  FactsSeen facts() {
+    return facts.look();
+  }
+
+  /// What is known of facts without looking.
+  Facts knownFacts() {
+    return facts.facts();
   }
 
   ManifestsSeen manifests() {
     NavigableMap<CheckpointId, Manifest.Summary> seen = new TreeMap<>();
     List<Damaged> damaged = new ArrayList<>();
-    for (CheckpointId id : manifestNames()) {
+    NavigableSet<CheckpointId> listed = manifestNames();
+    if (!summaries.keySet().containsAll(listed)) {
+      // A snapshot may know what would else be read one by one.
+      facts.look();
+    }
+    for (CheckpointId id : listed) {
       try {
         Manifest.Summary summary = summaries.get(id);
         if (summary == null) {
@@ -92,9 +115,18 @@ final class Objects {
     return new StartsSeen(announced, decided, damaged);
   }
 
-  /// Lists tombs and ends. Ends never change, so what they say may be read later ([#read]) and the
-  /// look is still as old as this listing.
-  TombsSeen tombs() {
+  /// Lists tombs and ends, then facts. Ends never change, so what they say may be read later
+  /// ([#read]) and the look is still as old as this listing. Facts come after: an end that is no
+  /// longer there is in a snapshot put before it was removed.
+  Ends ends() {
+    TombsSeen tombs = tombs();
+    FactsSeen seen = facts.look();
+    return new Ends(new TombsSeen(tombs.tombs(), seen.purged(), List.of()), seen);
+  }
+
+  record Ends(TombsSeen tombs, FactsSeen facts) {}
+
+  private TombsSeen tombs() {
     Map<CheckpointId, NavigableMap<Integer, TombsSeen.Standing>> tombs = new HashMap<>();
     for (String file : tier.list(names.tombs())) {
       Optional<TombName> tomb = Names.tombOf(file);
@@ -108,7 +140,8 @@ final class Objects {
                       end.isPresent() ? TombsSeen.Standing.ENDED : TombsSeen.Standing.OPEN,
                       (one, other) -> TombsSeen.Standing.ENDED));
     }
-    return new TombsSeen(tombs, List.of());
+    ends.keySet().removeIf(name -> !tombs.containsKey(name.id()));
+    return new TombsSeen(tombs, Set.of(), List.of());
   }
 
   /// The same look, with the ends of these checkpoints read.
@@ -117,7 +150,7 @@ final class Objects {
         new HashMap<>(listed.tombs());
     List<Damaged> damaged = new ArrayList<>();
     tombs.replaceAll((id, numbers) -> {
-      if (!wanted.test(id)) {
+      if (!wanted.test(id) || listed.gone().contains(id)) {
         return numbers;
       }
       NavigableMap<Integer, TombsSeen.Standing> read = new TreeMap<>(numbers);
@@ -125,7 +158,7 @@ final class Objects {
           standing == TombsSeen.Standing.ENDED ? standing(new TombName(id, k), damaged) : standing);
       return read;
     });
-    return new TombsSeen(tombs, damaged);
+    return new TombsSeen(tombs, listed.gone(), damaged);
   }
 
   private TombsSeen.Standing standing(TombName tomb, List<Damaged> damaged) {

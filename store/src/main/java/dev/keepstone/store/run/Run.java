@@ -66,16 +66,16 @@ public final class Run {
     return marker.uid();
   }
 
-  /// Looks at manifests, then starts, then tombs and ends: a checkpoint that is on the line of the
-  /// starts seen later was either seen or is newer than the look.
+  /// Looks at manifests, then starts, then tombs and ends, then facts: a checkpoint that is on the
+  /// line of the starts seen later was either seen or is newer than the look.
   public View look() {
     ManifestsSeen manifests = objects.manifests();
     return view(manifests, objects.starts());
   }
 
-  /// Looks at starts, then manifests, then tombs and ends: for a start that chooses its parent. The
-  /// parent of every decided start that it sees is then among the manifests, so that the new start
-  /// never goes back behind it.
+  /// Looks at starts, then manifests, then tombs, ends and facts: for a start that chooses its
+  /// parent. The parent of every decided start that it sees is then among the manifests, so that
+  /// the new start never goes back behind it.
   public View lookToStart() {
     StartsSeen starts = objects.starts();
     return view(objects.manifests(), starts);
@@ -94,11 +94,12 @@ public final class Run {
     }
   }
 
-  /// Looks at tombs and ends, then at the parts of these checkpoints and of unfinished ones, then
-  /// at manifests, then at starts: for who is about to delete them. What needs one was put before
-  /// its tomb was looked for, and a start that announced itself meanwhile is seen last.
+  /// Looks at tombs and ends, then at facts, then at the parts of these checkpoints and of
+  /// unfinished ones, then at manifests, then at starts: for who is about to delete them. What
+  /// needs one was put before its tomb was looked for, and a start that announced itself meanwhile
+  /// is seen last.
   public LookToDelete lookToDelete(Set<CheckpointId> ids) {
-    TombsSeen tombs = objects.tombs();
+    Objects.Ends ends = objects.ends();
     Set<CheckpointId> committed = objects.manifestNames();
     Map<CheckpointId, Attempt> attempts = new HashMap<>();
     ids.stream()
@@ -107,7 +108,7 @@ public final class Run {
     List<Attempt> unfinished = objects.unfinished();
     ManifestsSeen manifests = objects.manifests();
     StartsSeen starts = objects.starts();
-    return new LookToDelete(attempts, unfinished, view(manifests, starts, tombs, ids));
+    return new LookToDelete(attempts, unfinished, view(manifests, starts, ends, ids));
   }
 
   /// @param attempts what lies in the folders of those asked for that had no manifest
@@ -117,17 +118,19 @@ public final class Run {
       Map<CheckpointId, Attempt> attempts, List<Attempt> unfinished, View view) {}
 
   private View view(ManifestsSeen manifests, StartsSeen starts) {
-    return view(manifests, starts, objects.tombs(), Set.of());
+    return view(manifests, starts, objects.ends(), Set.of());
   }
 
   private View view(
-      ManifestsSeen manifests, StartsSeen starts, TombsSeen listed, Set<CheckpointId> besides) {
+      ManifestsSeen manifests, StartsSeen starts, Objects.Ends ends, Set<CheckpointId> besides) {
     TombsSeen tombs =
-        objects.read(listed, id -> manifests.summaries().containsKey(id) || besides.contains(id));
+        objects.read(
+            ends.tombs(), id -> manifests.summaries().containsKey(id) || besides.contains(id));
     List<Damaged> damaged = new ArrayList<>(manifests.damaged());
     damaged.addAll(starts.damaged());
     damaged.addAll(tombs.damaged());
-    return new View(name(), manifests.summaries(), starts, tombs, Facts.NONE, damaged);
+    damaged.addAll(ends.facts().damaged());
+    return new View(name(), manifests.summaries(), starts, tombs, ends.facts().facts(), damaged);
   }
 
   /// Looks at the folders of checkpoints that have no manifest in a view and are not purged; in
@@ -156,6 +159,29 @@ public final class Run {
     return objects.holds();
   }
 
+  /// Looks at facts alone.
+  public FactsSeen lookAtFacts() {
+    return objects.facts();
+  }
+
+  /// What this process has read of facts, without looking: who writes one writes it after these.
+  public Facts knownFacts() {
+    return objects.knownFacts();
+  }
+
+  /// Looks as [#look] does, and reads every end: for who is about to write down all of it.
+  public LookToRecord lookToRecord() {
+    ManifestsSeen manifests = objects.manifests();
+    StartsSeen starts = objects.starts();
+    Objects.Ends ends = objects.ends();
+    return new LookToRecord(
+        view(manifests, starts, ends, ends.tombs().tombs().keySet()), ends.facts());
+  }
+
+  /// @param view the run
+  /// @param facts what lies there of facts, and how much of it is in a snapshot already
+  public record LookToRecord(View view, FactsSeen facts) {}
+
   /// Looks at starts alone.
   public StartsSeen starts() {
     return objects.starts();
@@ -163,12 +189,12 @@ public final class Run {
 
   /// Looks at tombs alone, and reads the ends of one checkpoint.
   public TombsSeen tombs(CheckpointId id) {
-    return objects.read(objects.tombs(), id::equals);
+    return objects.read(objects.ends().tombs(), id::equals);
   }
 
   /// Looks at tombs alone, and reads the ends of these checkpoints.
   public TombsSeen tombs(Collection<CheckpointId> ids) {
-    return objects.read(objects.tombs(), Set.copyOf(ids)::contains);
+    return objects.read(objects.ends().tombs(), Set.copyOf(ids)::contains);
   }
 
   /// The announcement of a start.

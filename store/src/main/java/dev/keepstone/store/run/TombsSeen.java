@@ -8,14 +8,18 @@ import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.TreeMap;
 
 /// What one look at the tombs of a run saw.
 ///
 /// @param tombs how each stands, by checkpoint and number
+/// @param gone checkpoints that a snapshot says are purged, whatever lies there of their tombs
 /// @param damaged ends that cannot be trusted
 public record TombsSeen(
-    Map<CheckpointId, NavigableMap<Integer, Standing>> tombs, List<Damaged> damaged) {
+    Map<CheckpointId, NavigableMap<Integer, Standing>> tombs,
+    Set<CheckpointId> gone,
+    List<Damaged> damaged) {
   public TombsSeen {
     tombs = Map.copyOf(tombs);
     damaged = List.copyOf(damaged);
@@ -35,18 +39,18 @@ public record TombsSeen(
 
   /// Whether the checkpoint is gone for ever, whatever of it still lies there.
   public boolean purged(CheckpointId id) {
-    return of(id).containsValue(Standing.PURGED);
+    return gone.contains(id) || of(id).containsValue(Standing.PURGED);
   }
 
   /// Whether nothing can be said of the checkpoint, because an end of it is damaged.
   public boolean doubtful(CheckpointId id) {
-    return of(id).containsValue(Standing.DAMAGED);
+    return !gone.contains(id) && of(id).containsValue(Standing.DAMAGED);
   }
 
   /// The number of the tomb of this checkpoint that has no end yet.
   public OptionalInt open(CheckpointId id) {
     for (var tomb : of(id).entrySet()) {
-      if (tomb.getValue() == Standing.OPEN) {
+      if (tomb.getValue() == Standing.OPEN && !gone.contains(id)) {
         return OptionalInt.of(tomb.getKey());
       }
     }
@@ -58,7 +62,7 @@ public record TombsSeen(
     List<TombName> open = new ArrayList<>();
     tombs.forEach((id, numbers) ->
         numbers.forEach((k, standing) -> {
-          if (standing == Standing.OPEN) {
+          if (standing == Standing.OPEN && !gone.contains(id)) {
             open.add(new TombName(id, k));
           }
         }));

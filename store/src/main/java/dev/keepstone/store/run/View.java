@@ -102,9 +102,16 @@ public record View(
     return new Json.Obj(metrics);
   }
 
+  /// Why a checkpoint is quarantined, for people; empty where it is not.
+  public Optional<String> quarantine(CheckpointId id) {
+    return facts
+        .bad(id)
+        .map(verdict -> "quarantined by a verification: " + verdict.fact().detail());
+  }
+
   /// Whether a checkpoint was found bad, and not deeply verified as good since.
   public boolean quarantined(CheckpointId id) {
-    return facts.quarantined(id);
+    return facts.bad(id).isPresent();
   }
 
   /// Whether the newest start has not chosen its parent yet, so that the line is the one before it.

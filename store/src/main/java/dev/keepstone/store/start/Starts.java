@@ -229,7 +229,7 @@ public final class Starts {
       skipped.addAll(damagedManifests(view, before(view, start)));
       Optional<CheckpointId> sound = Optional.empty();
       for (CheckpointId id : view.visibleOn(before(view, start)).reversed()) {
-        Optional<String> defect = check.defect(id);
+        Optional<String> defect = view.quarantine(id).or(() -> check.defect(id));
         if (defect.isEmpty()) {
           sound = Optional.of(id);
           break;

@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
@@ -154,7 +155,7 @@ final class Story {
         "run",
         manifests,
         new StartsSeen(announced, starts, List.of()),
-        new TombsSeen(tombs, List.of()),
+        new TombsSeen(tombs, Set.of(), List.of()),
         Facts.of(read),
         List.of());
   }

@@ -39,6 +39,7 @@ class RoomsTest {
           "store.tier",
           "store.fact",
           "store.run",
+          "store.journal",
           "store.hold",
           "store.commit",
           "store.start",
