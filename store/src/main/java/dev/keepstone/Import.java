@@ -1,10 +1,12 @@
 package dev.keepstone;
 
+import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.convert.ConvertReport;
 import dev.keepstone.core.convert.Progress;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.view.CheckpointView;
 import dev.keepstone.store.object.Names;
+import dev.keepstone.store.object.StoreMarker;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.reference.Reference;
 import dev.keepstone.store.reference.Which;
@@ -74,7 +76,8 @@ public final class Import {
       if (store == null) {
         throw notARun(target);
       }
-      if (!host.disk().list(store).isEmpty()) {
+      // A marker on its way to its name, or left on it by who died, makes the folder no one else's.
+      if (!host.disk().list(store).stream().allMatch(Import::isMarkerOnItsWay)) {
         throw new KeepstoneException.Refused(
             "the folder is not empty and no store", store.toString(), "keepstone init " + store);
       }
@@ -84,6 +87,10 @@ public final class Import {
     } catch (IOException e) {
       throw KeepstoneException.from(e, "could not look at the store", target);
     }
+  }
+
+  private static boolean isMarkerOnItsWay(Disk.Entry entry) {
+    return entry.name().startsWith(StoreMarker.NAME + ".");
   }
 
   private static Place place(Host host, Path store, String run, String target) {

@@ -3,6 +3,7 @@ package dev.keepstone.store;
 import dev.keepstone.core.bytes.Crc32;
 import dev.keepstone.core.bytes.Granules;
 import dev.keepstone.core.bytes.OpenFile;
+import dev.keepstone.core.format.safetensors.SafetensorsEncoder;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.core.tensor.Dtype;
 import dev.keepstone.core.tensor.Piece;
@@ -22,19 +23,29 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.time.Instant;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 
 /// Small checkpoints for tests: one tensor of 8 bytes per rank, rows of one tensor of all.
 public final class Checkpoints {
   public static final String NONCE = "7c1e02aa";
-  private static final int HEADER = 16;
+  private static final int DATA = 8;
 
   private Checkpoints() {}
 
-  /// Bytes of one rank's shard; the header is none of a safetensors file, and nobody here reads it.
-  private static byte[] shard(CheckpointId id, int rank) {
-    byte[] bytes = new byte[HEADER + 8];
-    for (int i = 0; i < bytes.length; i++) {
+  /// The piece of one rank, as the header of its shard has it.
+  private static byte[] header(int world) {
+    Tensor stored = new Tensor("weight", Dtype.F32, Shape.of(1, 2));
+    return SafetensorsEncoder.header(
+        List.of(stored), world == 1 ? Map.of("format", "pt") : Map.of(), 8);
+  }
+
+  /// Bytes of one rank's shard.
+  private static byte[] shard(CheckpointId id, int rank, int world) {
+    byte[] header = header(world);
+    byte[] bytes = Arrays.copyOf(header, header.length + DATA);
+    for (int i = header.length; i < bytes.length; i++) {
       bytes[i] = (byte) (id.step() * 31 + rank * 7 + i);
     }
     return bytes;
@@ -42,21 +53,22 @@ public final class Checkpoints {
 
   /// The receipt of one rank.
   public static Part part(String uid, CheckpointId id, int rank, int world, String nonce) {
-    byte[] bytes = shard(id, rank);
+    int header = header(world).length;
+    byte[] bytes = shard(id, rank, world);
     byte[] state = state(uid, id, rank).encode();
     Tensor tensor = new Tensor("weight", Dtype.F32, Shape.of(world, 2));
     Piece piece = new Piece(tensor, new Slice(List.of((long) rank, 0L), Shape.of(1, 2)));
-    int[] crcs = {Crc32.of(bytes, HEADER, 8)};
+    int[] crcs = {Crc32.of(bytes, header, DATA)};
     ShardReceipt shard =
         new ShardReceipt(
             Names.shard("model", rank, nonce),
             "model",
             bytes.length,
-            HEADER,
-            Crc32.of(bytes, 0, HEADER),
+            header,
+            Crc32.of(bytes, 0, header),
             Crc32.of(bytes, 0, bytes.length),
             world == 1,
-            List.of(new PieceReceipt(piece, HEADER, Granules.hex(crcs), null)));
+            List.of(new PieceReceipt(piece, header, Granules.hex(crcs), null)));
     return new Part(
         uid,
         id,
@@ -80,7 +92,7 @@ public final class Checkpoints {
   public static Part write(Run run, CheckpointId id, int rank, int world, String nonce) {
     Part part = part(run.uid(), id, rank, world, nonce);
     Tier tier = run.tier();
-    file(tier, run.names().file(id, part.shards().getFirst().file()), shard(id, rank));
+    file(tier, run.names().file(id, part.shards().getFirst().file()), shard(id, rank, world));
     file(tier, run.names().file(id, part.state().file()), state(run.uid(), id, rank).encode());
     return part;
   }

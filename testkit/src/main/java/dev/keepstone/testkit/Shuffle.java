@@ -15,9 +15,12 @@ import java.util.random.RandomGenerator;
 /// An actor goes on for a while before another one's turn comes; for how long on average is drawn
 /// once, so that among many seeds there are fine mixtures and actors that stand still while others
 /// go through all of their lives.
+///
+/// With `-Dkeepstone.steps=true` every step is printed.
 public final class Shuffle implements AutoCloseable {
   private static final int[] STAYS = {2, 8, 64, 512};
   private static final int REMEMBERED = 60;
+  private static final boolean PRINTS = Boolean.getBoolean("keepstone.steps");
 
   private final RandomGenerator luck;
   private final int stay;
@@ -105,6 +108,9 @@ public final class Shuffle implements AutoCloseable {
     String became =
         death ? " dies before " + step : ": " + step + " -> " + performance.lastResult();
     recent.addLast(performance.name() + became);
+    if (PRINTS) {
+      System.out.println(recent.getLast());
+    }
   }
 
   private List<Integer> waiting() {

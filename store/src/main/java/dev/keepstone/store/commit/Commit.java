@@ -173,6 +173,8 @@ public final class Commit {
         return new Published.Lost(lacking.get());
       }
     }
+    // Parts and extras of other ranks may not be durable yet.
+    run.makeDurable(names.checkpoint(id));
     return switch (tier.put(names.manifest(id), manifest.encode())) {
       case Put.Committed() -> afterwards(id);
       case Put.Unknown(String why) -> new Published.Unknown(why);

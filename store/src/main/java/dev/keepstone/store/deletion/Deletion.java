@@ -287,6 +287,9 @@ public final class Deletion {
       voidDeadStart(due, view.starts());
       return;
     }
+    // What is kept instead, and the line it is on, may not be durable yet.
+    run.makeDurable(run.names().manifests());
+    run.makeDurable(run.names().starts());
     Judge judge = new Judge(look, held, own);
     for (Tomb tomb : due) {
       boolean open = view.tombs().open(tomb.id()).isPresent() && !view.tombs().doubtful(tomb.id());

@@ -16,6 +16,8 @@ final class Purge {
   static long purge(Run run, CheckpointId id) {
     Tier tier = run.tier();
     Names names = run.names();
+    // Another deleter may not have synced its end yet.
+    run.makeDurable(names.tombs());
     tier.delete(names.manifest(id));
     List<Disk.Entry> files =
         tier.entries(names.checkpoint(id)).stream()

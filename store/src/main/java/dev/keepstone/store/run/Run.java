@@ -197,6 +197,19 @@ public final class Run {
     return objects.read(objects.ends().tombs(), Set.copyOf(ids)::contains);
   }
 
+  /// Makes the names in a directory of the run durable, whoever put them.
+  ///
+  /// What another process has linked is seen before it is synced. Who does something for good
+  /// because of what he saw syncs first: else a loss of power could undo the reason and leave the
+  /// act (a manifest without the part it names, a deletion without its end).
+  public void makeDurable(String directory) {
+    try {
+      tier.syncDirectory(directory);
+    } catch (KeepstoneException.NotFound e) {
+      // Nothing was seen in it.
+    }
+  }
+
   /// The announcement of a start.
   ///
   /// @throws KeepstoneException.NotFound where there is none

@@ -138,6 +138,8 @@ public final class Starts {
       }
       Parent parent = decision.get().parent();
       if (!(parent instanceof Parent.Void)) {
+        // Another rank may not have synced it yet, and what this one saves stands on it.
+        run.makeDurable(run.names().starts());
         Optional<CheckpointId> id =
             parent instanceof Parent.Of(CheckpointId of) ? Optional.of(of) : Optional.empty();
         return new Started(start.number(), id, skipped);
@@ -272,6 +274,10 @@ public final class Starts {
   }
 
   private void put(Start start, Parent parent) {
+    if (parent instanceof Parent.Of) {
+      // Its committer may not have synced it yet.
+      run.makeDurable(run.names().manifests());
+    }
     String name = run.names().parent(start.number());
     byte[] decision = new Decision(run.uid(), start.number(), parent).encode();
     if (run.tier().put(name, decision) instanceof Put.Unknown(String why)) {

@@ -197,6 +197,7 @@ public final class LocalTier implements Tier {
     }
     if (directory.equals(root)) {
       disk.createDirectories(root);
+      syncAbove(root);
     } else {
       Path parent = parent(directory);
       ensureDirectory(parent);
@@ -204,6 +205,19 @@ public final class LocalTier implements Tier {
       disk.syncDirectory(parent);
     }
     durable.add(directory);
+  }
+
+  /// Of who made the root and the folders above it we know as little. They may be others' folders,
+  /// which cannot be synced by us; then they were not made for this store a moment ago.
+  private void syncAbove(Path directory) {
+    for (Path above = directory.getParent(); above != null; above = above.getParent()) {
+      try {
+        disk.syncDirectory(above);
+      } catch (IOException e) {
+        System.getLogger(LocalTier.class.getName())
+            .log(System.Logger.Level.DEBUG, "not synced: " + above, e);
+      }
+    }
   }
 
   private Path path(String name) {
