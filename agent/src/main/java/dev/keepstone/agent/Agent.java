@@ -47,6 +47,7 @@ final class Agent implements AutoCloseable {
   private final Registration registration;
   private final Starting starting;
   private final Watch watch;
+  private final Heap heap = new Heap();
   private final Outlives outlives = Lifespan.here(System.getenv());
   private final long pid = ProcessHandle.current().pid();
   private final long budget;
@@ -126,7 +127,12 @@ final class Agent implements AutoCloseable {
     long busy = node.clock().nanos();
     try {
       while (!stopped.await(Watch.PERIOD_MILLIS, TimeUnit.MILLISECONDS)) {
+        if (!lock.isNamed()) {
+          lose();
+          break;
+        }
         watch.round();
+        heap.round();
         if (!roster.idle()) {
           busy = node.clock().nanos();
         } else if (node.clock().nanos() - busy >= options.idle().toNanos()) {
@@ -142,6 +148,21 @@ final class Agent implements AutoCloseable {
     } finally {
       end();
     }
+  }
+
+  /// The directory, or the lock in it, was removed or replaced: this agent cannot be found any
+  /// more, and another may run in its place. It ends. Segments that still have their names are the
+  /// other's; those that have none only this one can drain.
+  private void lose() {
+    events.note("ends: " + directory.lock() + " was removed or replaced");
+    roster.stopFreeing();
+    // Living trainers look for the other agent, and this one gets nothing more to drain.
+    closeServer();
+    atOnce =
+        roster.trainers().stream()
+            .flatMap(trainer -> trainer.segments.stream())
+            .anyMatch(segment -> Files.exists(segment.path()));
+    stopped.countDown();
   }
 
   /// Drains what is sealed.
@@ -167,6 +188,29 @@ final class Agent implements AutoCloseable {
   }
 
   private void end() {
+    // Names in a directory whose lock is another agent's are that agent's too.
+    boolean named = lock.isNamed();
+    if (named) {
+      remove(directory.socket());
+    }
+    closeServer();
+    if (!atOnce && named) {
+      // After the connections have ended, and with them what they were reading.
+      leave();
+    }
+    roster.runs().forEach(LiveRun::close);
+    events.note("ended");
+    if (named) {
+      remove(directory.info());
+      // Still held: whoever opened it before and locks it after sees that it lost its name.
+      remove(directory.lock());
+    }
+    events.close();
+    lock.close();
+    ended.countDown();
+  }
+
+  private void closeServer() {
     try {
       if (server != null) {
         server.close();
@@ -174,18 +218,6 @@ final class Agent implements AutoCloseable {
     } catch (IOException e) {
       events.note("closing the socket: " + e.getMessage());
     }
-    if (!atOnce) {
-      // After the connections have ended, and with them what they were reading.
-      leave();
-    }
-    roster.runs().forEach(LiveRun::close);
-    remove(directory.info());
-    events.note("ended");
-    // Still held: whoever opened it before and locks it after sees that it lost its name.
-    remove(directory.lock());
-    events.close();
-    lock.close();
-    ended.countDown();
   }
 
   private void remove(Path file) {

@@ -29,6 +29,8 @@ final class Roster {
   /// Bytes promised to segments that are being made.
   private long reserved;
 
+  private boolean freeing = true;
+
   Roster(EventLog events, StoreClock clock) {
     this.events = events;
     this.clock = clock;
@@ -204,9 +206,18 @@ final class Roster {
   /// A slot that is being read.
   record Pin(LiveSegment segment, int slot) {}
 
+  /// Frees no segment any more, because its name may be another agent's by now. The end of this
+  /// process unmaps all.
+  synchronized void stopFreeing() {
+    freeing = false;
+  }
+
   /// Takes out the segments that nothing needs any more: retired and idle. The caller frees them.
   synchronized List<LiveSegment> takeFree() {
     List<LiveSegment> free = new ArrayList<>();
+    if (!freeing) {
+      return free;
+    }
     for (Trainer trainer : trainers.values()) {
       for (LiveSegment segment : trainer.segments) {
         if (segment.retired && segment.idle()) {

@@ -1,5 +1,6 @@
 package dev.keepstone.cli;
 
+import dev.keepstone.agent.AgentJvm;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.segment.place.AgentDirectory;
@@ -27,19 +28,6 @@ import picocli.CommandLine.Option;
       "  keepstone agent start --foreground --limit-rate 500MiB"
     })
 final class AgentStart implements Verb {
-  /// What the agent needs beyond its segments, which do not lie in the heap: small objects, and
-  /// chunks outside the heap. Measured bound: 96 MiB resident.
-  private static final List<String> AGENT_JVM =
-      List.of(
-          "-Xmx64m",
-          "-Xss512k",
-          "-XX:+UseSerialGC",
-          "-XX:MaxMetaspaceSize=64m",
-          "-XX:ReservedCodeCacheSize=32m",
-          "-XX:+ExitOnOutOfMemoryError",
-          "-Dfile.encoding=UTF-8",
-          "--enable-native-access=ALL-UNNAMED");
-
   private static final int START_SECONDS = 20;
   private static final int LOOK_EVERY_MILLIS = 20;
 
@@ -158,7 +146,7 @@ final class AgentStart implements Verb {
   private List<String> command(AgentDirectory directory) {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(AGENT_JVM);
+    command.addAll(AgentJvm.OPTIONS);
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
     command.addAll(List.of("dev.keepstone.agent.AgentMain", "--dir", directory.path().toString()));
     if (budget != null) {

@@ -28,7 +28,6 @@ public final class Server implements AutoCloseable {
 
   private static final Duration LEAVE_PATIENCE = Duration.ofSeconds(2);
 
-  private final Path socket;
   private final EventLog events;
   private final Supplier<Talk> talks;
   private final UserPrincipal owner;
@@ -37,7 +36,6 @@ public final class Server implements AutoCloseable {
 
   private Server(Path socket, EventLog events, Supplier<Talk> talks, ServerSocketChannel listening)
       throws IOException {
-    this.socket = socket;
     this.events = events;
     this.talks = talks;
     this.owner = Files.getOwner(socket);
@@ -102,11 +100,10 @@ public final class Server implements AutoCloseable {
     }
   }
 
-  /// Stops accepting, removes the socket, ends every connection and waits a little until they have
-  /// let go of what they used.
+  /// Stops accepting, ends every connection and waits a little until they have let go of what they
+  /// used. The socket's name stays.
   @Override
   public void close() throws IOException {
-    Files.deleteIfExists(socket);
     listening.close();
     Map<Connection, Thread> open = Map.copyOf(connections);
     for (Map.Entry<Connection, Thread> connection : open.entrySet()) {

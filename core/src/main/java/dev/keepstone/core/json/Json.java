@@ -1,10 +1,10 @@
 package dev.keepstone.core.json;
 
 import java.math.BigInteger;
-import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /// A JSON value. Objects keep the order of their fields; integers and reals stay apart, so that `1`
@@ -37,14 +37,14 @@ public sealed interface Json {
   /// An array.
   record Array(List<Json> values) implements Json {
     public Array {
-      values = List.copyOf(values);
+      values = values instanceof MadeOnDemand<?> ? values : List.copyOf(values);
     }
   }
 
   /// An object, in the order of its fields.
   record Obj(Map<String, Json> fields) implements Json {
     public Obj {
-      fields = Collections.unmodifiableMap(new LinkedHashMap<>(fields));
+      fields = FewFields.copyOf(fields);
     }
 
     /// The field, or null where it is absent.
@@ -115,13 +115,17 @@ public sealed interface Json {
   }
 
   Json NULL = new Null();
+  Json TRUE = new Bool(true);
+  Json FALSE = new Bool(false);
 
   static Json of(@Nullable String value) {
     return value == null ? NULL : new Text(value);
   }
 
   static Json of(long value) {
-    return new Int(value);
+    return value >= 0 && value < SmallIntegers.ALL.length
+        ? SmallIntegers.ALL[(int) value]
+        : new Int(value);
   }
 
   static Json of(double value) {
@@ -129,11 +133,19 @@ public sealed interface Json {
   }
 
   static Json of(boolean value) {
-    return new Bool(value);
+    return value ? TRUE : FALSE;
   }
 
   static Array array(List<? extends Json> values) {
     return new Array(List.copyOf(values));
+  }
+
+  /// An array whose elements are made whenever somebody looks at one, and not kept: for a long one
+  /// that is only written.
+  ///
+  /// @param elements unmodifiable
+  static <T> Array array(List<T> elements, Function<? super T, ? extends Json> form) {
+    return new Array(new MadeOnDemand<>(elements, form));
   }
 
   /// Integers as an array.

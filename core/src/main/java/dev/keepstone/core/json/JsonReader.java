@@ -1,6 +1,7 @@
 package dev.keepstone.core.json;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -33,7 +34,15 @@ public final class JsonReader {
                   .build())
           .build();
 
-  private JsonReader() {}
+  private static final int NAMES_REMEMBERED = 256;
+
+  private final JsonParser parser;
+  private final String[] names = new String[NAMES_REMEMBERED];
+
+  private JsonReader(JsonParser parser) {
+    this.parser = parser;
+    Arrays.fill(names, "");
+  }
 
   /// @throws JsonException with the byte offset of the defect
   public static Json read(byte[] utf8) {
@@ -47,7 +56,7 @@ public final class JsonReader {
       if (first == null) {
         throw new JsonException("expected a JSON value, found nothing");
       }
-      Json value = value(parser, first);
+      Json value = new JsonReader(parser).value(first);
       requireEnd(parser);
       return value;
     } catch (JacksonException e) {
@@ -75,15 +84,16 @@ public final class JsonReader {
       if (parser.nextToken() != JsonToken.START_OBJECT) {
         throw new JsonException("expected a JSON object at the top");
       }
+      JsonReader reader = new JsonReader(parser);
       Map<String, Json> fields = new LinkedHashMap<>();
       while (parser.nextToken() != JsonToken.END_OBJECT) {
         String name = parser.currentName();
         Consumer<Json> elements = arrays.get(name);
         JsonToken token = parser.nextToken();
         if (elements == null) {
-          fields.put(name, value(parser, token));
+          fields.put(name, reader.value(token));
         } else {
-          elements(parser, token, name, elements);
+          reader.elements(token, name, elements);
         }
       }
       requireEnd(parser);
@@ -93,15 +103,14 @@ public final class JsonReader {
     }
   }
 
-  private static void elements(
-      JsonParser parser, JsonToken token, String name, Consumer<Json> elements) {
+  private void elements(JsonToken token, String name, Consumer<Json> elements) {
     if (token != JsonToken.START_ARRAY) {
       throw new JsonException("field \"" + name + "\": expected an array");
     }
     for (JsonToken next = parser.nextToken();
         next != JsonToken.END_ARRAY;
         next = parser.nextToken()) {
-      elements.accept(value(parser, next));
+      elements.accept(value(next));
     }
   }
 
@@ -124,13 +133,13 @@ public final class JsonReader {
     throw new JsonException(message);
   }
 
-  private static Json value(JsonParser parser, JsonToken token) {
+  private Json value(JsonToken token) {
     return switch (token) {
       case START_OBJECT -> {
         Map<String, Json> fields = new LinkedHashMap<>();
         while (parser.nextToken() != JsonToken.END_OBJECT) {
-          String name = parser.currentName();
-          fields.put(name, value(parser, parser.nextToken()));
+          String name = remembered(parser.currentName());
+          fields.put(name, value(parser.nextToken()));
         }
         yield new Json.Obj(fields);
       }
@@ -139,25 +148,36 @@ public final class JsonReader {
         for (JsonToken next = parser.nextToken();
             next != JsonToken.END_ARRAY;
             next = parser.nextToken()) {
-          values.add(value(parser, next));
+          values.add(value(next));
         }
         yield new Json.Array(values);
       }
       case VALUE_STRING -> new Json.Text(parser.getString());
-      case VALUE_TRUE -> new Json.Bool(true);
-      case VALUE_FALSE -> new Json.Bool(false);
+      case VALUE_TRUE -> Json.TRUE;
+      case VALUE_FALSE -> Json.FALSE;
       case VALUE_NULL -> Json.NULL;
       case VALUE_NUMBER_INT ->
           switch (parser.getNumberType()) {
-            case INT, LONG -> new Json.Int(parser.getLongValue());
+            case INT, LONG -> Json.of(parser.getLongValue());
             default -> new Json.Big(parser.getBigIntegerValue());
           };
-      case VALUE_NUMBER_FLOAT -> real(parser);
+      case VALUE_NUMBER_FLOAT -> real();
       default -> throw new JsonException("unexpected token " + token);
     };
   }
 
-  private static Json real(JsonParser parser) {
+  /// The same name again is the same string: most objects of a document have the same few.
+  private String remembered(String name) {
+    int slot = Math.floorMod(name.hashCode(), NAMES_REMEMBERED);
+    String known = names[slot];
+    if (known.equals(name)) {
+      return known;
+    }
+    names[slot] = name;
+    return name;
+  }
+
+  private Json real() {
     double value = parser.getDoubleValue();
     if (!Double.isFinite(value)) {
       throw new JsonException("the number " + parser.getString() + " is beyond a double");

@@ -2,8 +2,11 @@ package dev.keepstone.core.json;
 
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /// Writes JSON compactly and deterministically: the same value gives the same bytes, everywhere.
 ///
@@ -13,33 +16,65 @@ import java.util.Map;
 public final class JsonWriter {
   private static final String HEX = "0123456789abcdef";
 
-  private JsonWriter() {}
+  private static final int BLOCK_CHARS = 64 << 10;
+
+  private final StringBuilder out;
+  private final Consumer<StringBuilder> grown;
+
+  /// @param grown called between two values; may take what is there and empty it
+  private JsonWriter(StringBuilder out, Consumer<StringBuilder> grown) {
+    this.out = out;
+    this.grown = grown;
+  }
 
   /// Compact text: no spaces, only what JSON demands is escaped, doubles in their shortest form and
   /// always with a fraction or an exponent.
   public static String compact(Json value) {
     StringBuilder text = new StringBuilder();
-    write(value, text);
+    new JsonWriter(text, _ -> {}).write(value);
     return text.toString();
   }
 
-  /// [#compact] in UTF-8.
+  /// [#compact] in UTF-8. As text alone, a long document would take its length three times more.
   public static byte[] bytes(Json value) {
-    return compact(value).getBytes(StandardCharsets.UTF_8);
+    StringBuilder text = new StringBuilder();
+    List<byte[]> blocks = new ArrayList<>();
+    Consumer<StringBuilder> spill =
+        full -> {
+          blocks.add(full.toString().getBytes(StandardCharsets.UTF_8));
+          full.setLength(0);
+        };
+    new JsonWriter(
+            text,
+            full -> {
+              if (full.length() >= BLOCK_CHARS) {
+                spill.accept(full);
+              }
+            })
+        .write(value);
+    spill.accept(text);
+    byte[] bytes = new byte[blocks.stream().mapToInt(block -> block.length).sum()];
+    int at = 0;
+    for (byte[] block : blocks) {
+      System.arraycopy(block, 0, bytes, at, block.length);
+      at += block.length;
+    }
+    return bytes;
   }
 
-  private static void write(Json value, StringBuilder out) {
+  private void write(Json value) {
+    grown.accept(out);
     switch (value) {
       case Json.Null() -> out.append("null");
       case Json.Bool(boolean bool) -> out.append(bool);
       case Json.Int(long number) -> out.append(number);
       case Json.Big(BigInteger number) -> out.append(number);
       case Json.Real(double number) -> out.append(number);
-      case Json.Text(String text) -> quote(text, out);
+      case Json.Text(String text) -> quote(text);
       case Json.Array(var values) -> {
         out.append('[');
         for (Iterator<Json> it = values.iterator(); it.hasNext(); ) {
-          write(it.next(), out);
+          write(it.next());
           if (it.hasNext()) {
             out.append(',');
           }
@@ -50,9 +85,9 @@ public final class JsonWriter {
         out.append('{');
         for (Iterator<Map.Entry<String, Json>> it = fields.entrySet().iterator(); it.hasNext(); ) {
           Map.Entry<String, Json> field = it.next();
-          quote(field.getKey(), out);
+          quote(field.getKey());
           out.append(':');
-          write(field.getValue(), out);
+          write(field.getValue());
           if (it.hasNext()) {
             out.append(',');
           }
@@ -62,7 +97,7 @@ public final class JsonWriter {
     }
   }
 
-  private static void quote(String text, StringBuilder out) {
+  private void quote(String text) {
     out.append('"');
     for (int i = 0; i < text.length(); i++) {
       char c = text.charAt(i);

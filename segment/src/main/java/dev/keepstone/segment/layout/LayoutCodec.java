@@ -31,7 +31,7 @@ public final class LayoutCodec {
         .put("policy", owner.policy())
         .put("state_capacity", layout.stateCapacity())
         .put("shards", Json.array(layout.shards().stream().map(LayoutCodec::shard).toList()))
-        .put("pieces", Json.array(layout.pieces().stream().map(LayoutCodec::piece).toList()))
+        .put("pieces", Json.array(layout.pieces(), LayoutCodec::piece))
         .put("state", layout.state())
         .put("configs", layout.configs())
         .put("provenance", layout.provenance())

@@ -48,11 +48,13 @@ public final class RecordLock implements AutoCloseable {
   // while another thread takes the lock would end it at once.
   private static final Set<Object> HELD_HERE = new HashSet<>();
 
+  private final Path path;
   private final Object file;
   private final int descriptor;
   private boolean open = true;
 
-  private RecordLock(Object file, int descriptor) {
+  private RecordLock(Path path, Object file, int descriptor) {
+    this.path = path;
     this.file = file;
     this.descriptor = descriptor;
   }
@@ -99,7 +101,7 @@ public final class RecordLock implements AutoCloseable {
           }
           if (file != null) {
             HELD_HERE.add(file);
-            return Optional.of(new RecordLock(file, descriptor));
+            return Optional.of(new RecordLock(path, file, descriptor));
           }
         }
       } catch (SystemError e) {
@@ -166,6 +168,12 @@ public final class RecordLock implements AutoCloseable {
     } catch (IOException e) {
       throw KeepstoneException.from(e, "look at a lock", path.toString());
     }
+  }
+
+  /// Whether the locked file still has its name. Where it has lost it, another process may hold the
+  /// lock that counts.
+  public boolean isNamed() {
+    return file.equals(inode(path));
   }
 
   /// Ends the lock. The file stays.

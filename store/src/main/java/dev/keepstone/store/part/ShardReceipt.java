@@ -103,7 +103,7 @@ public record ShardReceipt(
         .put("header_crc32", Crc32.hex(headerCrc32))
         .put("crc32", Crc32.hex(crc32))
         .put("whole", whole)
-        .put("pieces", Json.array(pieces.stream().map(PieceReceipt::toJson).toList()))
+        .put("pieces", Json.array(pieces, PieceReceipt::toJson))
         .build();
   }
 
