@@ -36,7 +36,7 @@ public record Host(Disk disk, StoreClock clock, RandomGenerator random) {
   }
 
   /// A name part that nobody else uses: 8 hex digits.
-  String nonce() {
+  public String nonce() {
     return hex(NONCE_BYTES);
   }
 

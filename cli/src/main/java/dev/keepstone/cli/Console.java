@@ -41,6 +41,18 @@ final class Console {
     shell.err().println(line);
   }
 
+  /// Asks a person to agree. Where none is there to answer, nobody does.
+  boolean confirm(String question) {
+    java.io.Console terminal = System.console();
+    if (json || !shell.errTerminal() || terminal == null || !terminal.isTerminal()) {
+      return false;
+    }
+    shell.err().print(question + " [y/N] ");
+    shell.err().flush();
+    String answer = terminal.readLine();
+    return answer != null && answer.strip().matches("(?i)y(es)?");
+  }
+
   /// A long job begins.
   ///
   /// @param doing the job in a word or two, as in `verifying`

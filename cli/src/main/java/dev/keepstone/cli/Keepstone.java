@@ -32,6 +32,10 @@ import picocli.CommandLine.ScopeType;
       Lineage.class,
       Import.class,
       Export.class,
+      Prune.class,
+      Undo.class,
+      Gc.class,
+      Du.class,
       Rollback.class,
       Agent.class
     })

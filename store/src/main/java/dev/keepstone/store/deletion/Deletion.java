@@ -124,6 +124,51 @@ public final class Deletion {
     return events;
   }
 
+  /// Checkpoints whose deletion is announced and not concluded.
+  public Set<CheckpointId> open() {
+    return look().tombs().open().stream().map(TombName::id).collect(Collectors.toSet());
+  }
+
+  /// What a [#round] over all tombs would do now: an entry for each whose grace is over.
+  public List<Plan.Entry> foretell() {
+    List<Tomb> due = new ArrayList<>();
+    List<DeletionEvent> ignored = new ArrayList<>();
+    due(look().tombs().open(), ignored, due);
+    List<Plan.Entry> entries = new ArrayList<>();
+    if (due.isEmpty()) {
+      return entries;
+    }
+    Map<CheckpointId, String> held = held();
+    Run.LookToDelete look =
+        run.lookToDelete(due.stream().map(Tomb::id).collect(Collectors.toSet()));
+    View view = look.view();
+    if (view.undecided() || !view.starts().damaged().isEmpty()) {
+      return entries;
+    }
+    Judge judge = new Judge(look, held, own);
+    for (Tomb tomb : due) {
+      CheckpointId id = tomb.id();
+      Attempt attempt = look.attempts().get(id);
+      long bytes =
+          view.manifests().containsKey(id)
+              ? view.summary(id).ownBytes()
+              : attempt == null ? 0 : attempt.bytes();
+      attempting(
+          id,
+          ignored,
+          () -> {
+            switch (judge.judge(tomb)) {
+              case Judge.Verdict.Goes() ->
+                  entries.add(new Plan.Entry(id, Plan.Action.DELETE, List.of(tomb.why()), bytes));
+              case Judge.Verdict.Stays(String why) ->
+                  entries.add(new Plan.Entry(id, Plan.Action.KEEP, List.of(why), bytes));
+              case Judge.Verdict.Open() -> {}
+            }
+          });
+    }
+    return entries;
+  }
+
   /// Does away with leftovers: finishes what can be finished, announces abandoned attempts, and
   /// removes the rest.
   ///
@@ -246,6 +291,11 @@ public final class Deletion {
 
   private void due(Collection<TombName> open, List<DeletionEvent> events) {
     List<Tomb> due = new ArrayList<>();
+    due(open, events, due);
+    conclude(due, events);
+  }
+
+  private void due(Collection<TombName> open, List<DeletionEvent> events, List<Tomb> due) {
     for (TombName name : open) {
       // Most are not: their grace is read only once the shortest one is over.
       if (reached(name, grace)) {
@@ -255,7 +305,6 @@ public final class Deletion {
             () -> tomb(name).filter(tomb -> reached(name, tomb.grace())).ifPresent(due::add));
       }
     }
-    conclude(due, events);
   }
 
   private boolean reached(TombName name, Duration time) {
