@@ -9,7 +9,7 @@ import time
 import raw
 import torch
 from figures import Table, ratios, spread
-from state import flat_bytes, tensors
+from state import change, flat_bytes, tensors
 
 import keepstone
 
@@ -63,6 +63,7 @@ def run(folder, rounds, gib, results):
             write.append(raw.direct_write_seconds(path, source, bytes_))
             os.unlink(path)
             before, _ = agent_cost(pid)
+            change(state)
             saved = ckpt.save(step, {"model": state}, wait=True)
             drain.append(drained_seconds(store, "bench", saved.id))
             after, resident = agent_cost(pid)

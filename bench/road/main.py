@@ -4,6 +4,7 @@ import argparse
 import os
 
 import drain
+import frozen
 import restore
 import stall
 import steptime
@@ -13,8 +14,8 @@ import torch
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
     parser = argparse.ArgumentParser(prog="bench/run")
-    parser.add_argument("what", choices=["stall", "drain", "restore", "steptime", "all"])
-    parser.add_argument("--gib", type=float, nargs="*", default=[1, 4], help="sizes of the state (stall takes all, the others the first)")
+    parser.add_argument("what", choices=["stall", "drain", "restore", "steptime", "frozen", "all"])
+    parser.add_argument("--gib", type=float, nargs="*", default=[1, 4], help="sizes of the state (stall and frozen take all, the others the first)")
     parser.add_argument("--tensors", type=int, nargs="*", default=[300, 5000])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--rate", default=None, help="pace of the drain in steptime, as --limit-rate")
@@ -26,6 +27,8 @@ def main():
     every = options.what == "all"
     if every or options.what == "stall":
         stall.run(folder, options.rounds, options.gib, options.tensors, options.results)
+    if every or options.what == "frozen":
+        frozen.run(folder, options.rounds, options.gib, options.tensors, options.results)
     if every or options.what == "drain":
         drain.run(folder, options.rounds, options.gib[0], options.results)
     if every or options.what == "restore":

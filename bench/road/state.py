@@ -17,5 +17,11 @@ def tensors(byte_length, count, seed=1):
     return state
 
 
+def change(state):
+    """Changes a few bytes of every tensor, as training does: what stays the same is not written again."""
+    for tensor in state.values():
+        tensor[:1] += 1
+
+
 def flat_bytes(state):
     return sum(t.numel() * t.element_size() for t in state.values())

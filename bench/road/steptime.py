@@ -8,7 +8,7 @@ import time
 
 import torch
 from figures import Table, spread
-from state import tensors
+from state import change, tensors
 
 import keepstone
 
@@ -45,6 +45,7 @@ def run(folder, gib, rate, results):
             kind = "AB"[phase % 2]
             times = []
             if kind == "B":
+                change(state["model"])
                 saved = ckpt.save(step, state)
                 step += 1
                 while not saved.durable:
