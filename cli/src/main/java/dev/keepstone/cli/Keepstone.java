@@ -37,6 +37,10 @@ import picocli.CommandLine.ScopeType;
       Gc.class,
       Du.class,
       Rollback.class,
+      Pin.class,
+      Unpin.class,
+      Tag.class,
+      Untag.class,
       Agent.class
     })
 final class Keepstone {

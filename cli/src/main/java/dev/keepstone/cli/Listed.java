@@ -1,6 +1,7 @@
 package dev.keepstone.cli;
 
 import dev.keepstone.core.json.Json;
+import dev.keepstone.store.fact.Facts;
 import dev.keepstone.store.manifest.Manifest;
 import dev.keepstone.store.object.Names.HoldName;
 import dev.keepstone.store.object.Names.TombName;
@@ -18,6 +19,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
@@ -27,7 +29,8 @@ import org.jspecify.annotations.Nullable;
 /// @param onLine whether it counts for `latest`
 /// @param freed when an announced deletion may free its bytes; null where none is announced
 /// @param created when its trainer let go of it; null where no part tells
-/// @param metrics of the save
+/// @param metrics of the save, and later ones on top
+/// @param marks what became known of it later
 /// @param reasons why it is kept, or what became of it
 record Listed(
     CheckpointId id,
@@ -38,17 +41,39 @@ record Listed(
     long bytes,
     @Nullable Instant created,
     Json.Obj metrics,
+    Marks marks,
     List<String> reasons) {
+  /// What became known of a checkpoint after its commit.
+  ///
+  /// @param quarantined whether a verification found it bad
+  /// @param note words of people; null where there are none
+  /// @param durableMs null where nobody told
+  record Marks(
+      boolean quarantined,
+      List<String> tags,
+      boolean pinned,
+      @Nullable String note,
+      @Nullable Double durableMs) {
+    static final Marks NONE = new Marks(false, List.of(), false, null, null);
+
+    static Marks of(View view, CheckpointId id) {
+      Facts facts = view.facts();
+      OptionalDouble durable = facts.durableMs(id);
+      return new Marks(
+          view.quarantined(id),
+          List.copyOf(facts.tagsOf(id)),
+          facts.pinned(id),
+          facts.note(id).orElse(null),
+          durable.isPresent() ? durable.getAsDouble() : null);
+    }
+  }
+
   private static final String LOCAL = "local";
 
   /// Every checkpoint of a run that is not purged, newest first.
   static List<Listed> of(Run run, View view) {
-    Map<CheckpointId, String> held = new HashMap<>();
-    for (HoldName hold : run.holds()) {
-      held.put(hold.id(), "a reader holds it");
-    }
     List<Listed> all = new ArrayList<>();
-    Needs needs = Needs.of(view, held);
+    Needs needs = Needs.of(view, held(run));
     for (CheckpointId id : view.standing()) {
       all.add(complete(run, view, id, needs));
     }
@@ -59,9 +84,17 @@ record Listed(
     return all;
   }
 
+  private static Map<CheckpointId, String> held(Run run) {
+    Map<CheckpointId, String> held = new HashMap<>();
+    for (HoldName hold : run.holds()) {
+      held.put(hold.id(), "a reader holds it");
+    }
+    return held;
+  }
+
   /// One that has a manifest.
   static Listed of(Run run, View view, CheckpointId id) {
-    return of(run, view).stream().filter(listed -> listed.id.equals(id)).findFirst().orElseThrow();
+    return complete(run, view, id, Needs.of(view, held(run)));
   }
 
   private static Listed complete(Run run, View view, CheckpointId id, Needs needs) {
@@ -76,6 +109,7 @@ record Listed(
     if (!onLine) {
       reasons.add("off the line");
     }
+    view.quarantine(id).ifPresent(reasons::add);
     return new Listed(
         id,
         "complete",
@@ -83,15 +117,19 @@ record Listed(
         announced.map(found -> found.created().plus(found.grace())).orElse(null),
         summary.health().text(),
         summary.bytes(),
-        created(run, id),
-        summary.metrics(),
+        created(run, summary),
+        view.metrics(id),
+        Marks.of(view, id),
         reasons);
   }
 
-  /// The first rank's part has the moment; the manifest has none, so that any agent writes it
-  /// alike.
-  private static @Nullable Instant created(Run run, CheckpointId id) {
-    return run.part(id, 0).orElse(null) instanceof Part part ? part.sealed() : null;
+  /// The first rank's part has the moment where the manifest is an older agent's.
+  private static @Nullable Instant created(Run run, Manifest.Summary summary) {
+    Instant created = summary.created();
+    if (created != null) {
+      return created;
+    }
+    return run.part(summary.id(), 0).orElse(null) instanceof Part part ? part.sealed() : null;
   }
 
   private static Listed attempted(View view, Attempt attempt) {
@@ -113,6 +151,7 @@ record Listed(
         attempt.bytes(),
         null,
         Json.object().build(),
+        Marks.NONE,
         reasons);
   }
 
@@ -124,13 +163,15 @@ record Listed(
         .put("state", state)
         .put("on_line", onLine)
         .put("deletion", freed == null ? null : freed.toString())
-        .put("quarantined", false)
+        .put("quarantined", marks.quarantined)
         .put("health", health)
         .put("bytes", bytes)
         .put("created", created == null ? null : created.toString())
         .put("metrics", metrics)
-        .put("tags", Json.array(List.of()))
-        .put("pinned", false)
+        .put("tags", Json.array(marks.tags.stream().map(Json::of).toList()))
+        .put("pinned", marks.pinned)
+        .put("note", marks.note)
+        .put("durable_ms", marks.durableMs == null ? Json.NULL : Json.of(marks.durableMs))
         .put("tiers", Json.array(List.of(Json.of(LOCAL))))
         .put("reasons", Json.array(reasons.stream().map(Json::of).toList()))
         .build();

@@ -3,6 +3,8 @@ package dev.keepstone.cli;
 import dev.keepstone.Store;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonWriter;
+import dev.keepstone.store.fact.Fact;
 import dev.keepstone.store.reference.Reference;
 import dev.keepstone.store.reference.Which;
 import dev.keepstone.store.run.Damaged;
@@ -13,9 +15,11 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /// `keepstone ls`: runs and their checkpoints, newest first.
@@ -24,12 +28,18 @@ import picocli.CommandLine.Parameters;
     header = "List the runs of a store and their checkpoints, newest first.%n",
     footer = {"", "Examples:", "  keepstone ls ckpts", "  keepstone ls ckpts/gpt-small --json"})
 final class Ls implements Verb {
+  /// How many rows of a run are enough to see what is going on.
+  private static final int ROWS = 50;
+
   @Parameters(
       paramLabel = "STORE[/RUN]",
       arity = "0..1",
       defaultValue = ".",
       description = "A store, or one run of it (default: the store around this folder).")
   String where = ".";
+
+  @Option(names = "--all", description = "Every checkpoint, however many there are.")
+  boolean all;
 
   @Override
   public Set<ExitCode> codes() {
@@ -61,11 +71,15 @@ final class Ls implements Verb {
       Run run = store.run(Optional.of(name));
       View view = run.lookDecided(console.shell().host().clock());
       List<Listed> checkpoints = Listed.of(run, view);
-      if (!runs.isEmpty()) {
+      if (!name.equals(names.getFirst())) {
         console.say("");
       }
-      tell(name, view, checkpoints, console);
-      runs.add(json(name, view, checkpoints));
+      if (!console.json()) {
+        tell(name, view, checkpoints, console);
+      }
+      if (console.json()) {
+        runs.add(json(name, view, checkpoints));
+      }
     }
     return Answer.of(Json.object().put("runs", Json.array(runs)).build());
   }
@@ -88,7 +102,24 @@ final class Ls implements Verb {
         .build();
   }
 
-  private static void tell(String name, View view, List<Listed> checkpoints, Console console) {
+  /// The best one and its value, where the run says by which metric.
+  private static Optional<String> best(View view) {
+    Fact.Policy policy = view.facts().policy().orElse(null);
+    String monitor = policy == null ? null : policy.monitor().orElse(null);
+    if (policy == null || monitor == null) {
+      return Optional.empty();
+    }
+    return view.best(monitor, policy.mode())
+        .map(id ->
+            " · best "
+                + id
+                + " "
+                + monitor
+                + " "
+                + JsonWriter.compact(Objects.requireNonNull(view.metrics(id).get(monitor))));
+  }
+
+  private void tell(String name, View view, List<Listed> checkpoints, Console console) {
     Instant now = console.shell().clock().instant();
     long complete = checkpoints.stream().filter(c -> c.state().equals("complete")).count();
     long bytes = checkpoints.stream().mapToLong(Listed::bytes).sum();
@@ -100,6 +131,7 @@ final class Ls implements Verb {
         .filter(listed -> view.latest().filter(listed.id()::equals).isPresent())
         .findFirst()
         .ifPresent(listed -> head.append(" (").append(ago(listed, now)).append(")"));
+    best(view).ifPresent(head::append);
     console.say(Table.cut(head.toString(), console.columns()));
     if (view.undecided()) {
       console.say(
@@ -118,7 +150,9 @@ final class Ls implements Verb {
             "state",
             "health",
             "kept because");
-    for (Listed listed : checkpoints) {
+    List<Listed> rows =
+        all || checkpoints.size() <= ROWS ? checkpoints : checkpoints.subList(0, ROWS);
+    for (Listed listed : rows) {
       Instant created = listed.created();
       table.row(
           listed.id().toString(),
@@ -130,6 +164,9 @@ final class Ls implements Verb {
           String.join(", ", because(listed, now)));
     }
     table.lines().forEach(console::say);
+    if (rows.size() < checkpoints.size()) {
+      console.say("  … " + (checkpoints.size() - rows.size()) + " more, --all");
+    }
     for (Damaged damaged : view.damaged()) {
       console.say("  damaged  " + damaged.name() + ": " + damaged.why().what());
     }

@@ -87,7 +87,6 @@ final class Show implements Verb {
             .put("ranks", manifest.summary().world())
             .put("shards", Json.array(shards(parts)))
             .put("stall_ms", stall(parts))
-            .put("durable_ms", Json.NULL)
             .put("parent", parent.orElse(null))
             .put("provenance", parts.getFirst().provenance())
             .put("loadable_as_is", whyNot.isEmpty())
@@ -137,7 +136,15 @@ final class Show implements Verb {
     if (!listed.metrics().fields().isEmpty()) {
       console.say("metrics     " + JsonWriter.compact(listed.metrics()));
     }
+    String note = listed.marks().note();
+    if (note != null) {
+      console.say("note        " + note);
+    }
     console.say("stall       " + String.format(Locale.ROOT, "%.1f ms", stall(parts)));
+    Double durable = listed.marks().durableMs();
+    if (durable != null) {
+      console.say("durable     " + String.format(Locale.ROOT, "after %.1f ms", durable));
+    }
     for (Map.Entry<String, Json> line : parts.getFirst().provenance().fields().entrySet()) {
       console.say(
           String.format(
