@@ -1,5 +1,6 @@
 package dev.keepstone.testkit;
 
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -14,7 +15,21 @@ final class Folder implements Node {
   final NavigableMap<String, Node> now = new TreeMap<>();
 
   private final NavigableMap<String, Node> durable = new TreeMap<>();
+  private Instant modified;
   private final List<Change> unsynced = new ArrayList<>();
+
+  Folder(Instant made) {
+    modified = made;
+  }
+
+  @Override
+  public Instant modified() {
+    return modified;
+  }
+
+  void touch(Instant moment) {
+    modified = moment;
+  }
 
   /// One act on names: one made, one taken away, or both at once (a move, perhaps between two
   /// directories).
@@ -82,7 +97,7 @@ final class Folder implements Node {
         }
       }
     }
-    Folder survivor = new Folder();
+    Folder survivor = new Folder(modified);
     left.forEach((name, node) -> survivor.durable.put(name, aftermath.survivor(node)));
     survivor.now.putAll(survivor.durable);
     return survivor;

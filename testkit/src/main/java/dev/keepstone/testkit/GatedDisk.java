@@ -6,9 +6,11 @@ import dev.keepstone.testkit.Operation.Act;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /// A disk in front of another one. Every operation goes through [#pass], which decides what becomes
@@ -103,6 +105,11 @@ abstract class GatedDisk implements Disk {
   @Override
   public List<Entry> list(Path directory) throws IOException {
     return pass(Act.LIST, directory, () -> disk.list(directory));
+  }
+
+  @Override
+  public Optional<Instant> modified(Path file) throws IOException {
+    return pass(Act.MODIFIED, file, () -> disk.modified(file));
   }
 
   @Override

@@ -1,5 +1,6 @@
 package dev.keepstone.testkit;
 
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -16,13 +17,24 @@ final class Inode implements Node {
   int length;
 
   private byte[] synced = new byte[0];
+  private Instant modified;
   private final List<ByteChange> unsynced = new ArrayList<>();
+
+  Inode(Instant made) {
+    modified = made;
+  }
+
+  @Override
+  public Instant modified() {
+    return modified;
+  }
 
   /// A write, or a truncation to `position` where `bytes` is null.
   @SuppressWarnings("ArrayRecordComponent") // never compared
   record ByteChange(int position, byte @Nullable [] bytes) {}
 
-  void change(ByteChange change) {
+  void change(ByteChange change, Instant moment) {
+    modified = moment;
     byte[] written = change.bytes;
     if (written == null) {
       truncate(change.position);
@@ -56,7 +68,7 @@ final class Inode implements Node {
   /// The file after a crash: with what was synced, and of the rest what luck makes of it; nothing
   /// without luck.
   Inode survivor(@Nullable RandomGenerator luck) {
-    Inode survivor = new Inode();
+    Inode survivor = new Inode(modified);
     survivor.bytes = synced.clone();
     survivor.length = synced.length;
     if (luck != null) {

@@ -14,11 +14,14 @@ import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.time.Instant;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
@@ -47,24 +50,33 @@ public final class MemoryDisk implements Disk, GatedDisk.Steps {
   private static final long USABLE_BYTES = 1L << 40;
 
   private final Folder root;
+  private final InstantSource clock;
 
-  /// An empty disk.
+  /// An empty disk whose clock stands still.
   public MemoryDisk() {
-    this(new Folder());
+    this(InstantSource.fixed(Instant.EPOCH));
   }
 
-  private MemoryDisk(Folder root) {
+  /// An empty disk.
+  ///
+  /// @param clock by which it tells when a file was written
+  public MemoryDisk(InstantSource clock) {
+    this(new Folder(clock.instant()), clock);
+  }
+
+  private MemoryDisk(Folder root, InstantSource clock) {
     this.root = root;
+    this.clock = clock;
   }
 
   /// What a crash leaves at worst: everything unsynced is gone.
   public synchronized MemoryDisk afterCrash() {
-    return new MemoryDisk(root.survivor(new Aftermath(null)));
+    return new MemoryDisk(root.survivor(new Aftermath(null)), clock);
   }
 
   /// What a crash leaves when luck decides over everything unsynced.
   public synchronized MemoryDisk afterCrash(RandomGenerator luck) {
-    return new MemoryDisk(root.survivor(new Aftermath(luck)));
+    return new MemoryDisk(root.survivor(new Aftermath(luck)), clock);
   }
 
   /// A digest of all names and contents, as they are now; equal disks have equal ones. Two names of
@@ -129,15 +141,16 @@ public final class MemoryDisk implements Disk, GatedDisk.Steps {
     }
   }
 
-  private static Folder directory(Folder parent, String name, Path described) throws IOException {
+  private Folder directory(Folder parent, String name, Path described) throws IOException {
     switch (parent.now.get(name)) {
       case Folder folder -> {
         return folder;
       }
       case Inode inode -> throw new FileAlreadyExistsException(described.toString());
       case null -> {
-        Folder folder = new Folder();
+        Folder folder = new Folder(clock.instant());
         parent.make(name, folder);
+        parent.touch(clock.instant());
         return folder;
       }
     }
@@ -151,8 +164,8 @@ public final class MemoryDisk implements Disk, GatedDisk.Steps {
   @Override
   public synchronized OpenFile create(Path file) throws IOException {
     Path path = normal(file);
-    Inode inode = new Inode();
-    free(path).make(name(path), inode);
+    Inode inode = new Inode(clock.instant());
+    changed(free(path)).make(name(path), inode);
     return new MemoryFile(path, inode, true);
   }
 
@@ -166,7 +179,7 @@ public final class MemoryDisk implements Disk, GatedDisk.Steps {
   public synchronized void link(Path file, Path name) throws IOException {
     Inode inode = existing(normal(file));
     Path path = normal(name);
-    free(path).make(name(path), inode);
+    changed(free(path)).make(name(path), inode);
   }
 
   @Override
@@ -174,7 +187,7 @@ public final class MemoryDisk implements Disk, GatedDisk.Steps {
     Path from = normal(file);
     Path to = normal(name);
     existing(from);
-    parent(from).move(name(from), free(to), name(to));
+    changed(parent(from)).move(name(from), changed(free(to)), name(to));
   }
 
   @Override
@@ -183,7 +196,7 @@ public final class MemoryDisk implements Disk, GatedDisk.Steps {
     switch (find(path)) {
       case Folder folder when !folder.now.isEmpty() ->
           throw new DirectoryNotEmptyException(path.toString());
-      case Node node -> parent(path).remove(name(path));
+      case Node node -> changed(parent(path)).remove(name(path));
       case null -> {
         // A missing name is success.
       }
@@ -208,6 +221,11 @@ public final class MemoryDisk implements Disk, GatedDisk.Steps {
       case Folder folder -> new Entry(name, 0, Kind.DIRECTORY);
       case Inode inode -> new Entry(name, inode.length, Kind.FILE);
     };
+  }
+
+  @Override
+  public synchronized Optional<Instant> modified(Path file) {
+    return Optional.ofNullable(find(normal(file))).map(Node::modified);
   }
 
   @Override
@@ -236,6 +254,11 @@ public final class MemoryDisk implements Disk, GatedDisk.Steps {
     if (parent == null || !(find(parent) instanceof Folder folder)) {
       throw new NoSuchFileException(path.toString());
     }
+    return folder;
+  }
+
+  private Folder changed(Folder folder) {
+    folder.touch(clock.instant());
     return folder;
   }
 
@@ -309,7 +332,7 @@ public final class MemoryDisk implements Disk, GatedDisk.Steps {
       byte[] bytes = new byte[Math.toIntExact(source.byteSize())];
       MemorySegment.ofArray(bytes).copyFrom(source);
       synchronized (MemoryDisk.this) {
-        use(true).change(new Inode.ByteChange(Math.toIntExact(position), bytes));
+        use(true).change(new Inode.ByteChange(Math.toIntExact(position), bytes), clock.instant());
       }
     }
 
@@ -319,7 +342,8 @@ public final class MemoryDisk implements Disk, GatedDisk.Steps {
         int length = use(true).length;
         if (byteLength > length) {
           inode.change(
-              new Inode.ByteChange(length, new byte[Math.toIntExact(byteLength - length)]));
+              new Inode.ByteChange(length, new byte[Math.toIntExact(byteLength - length)]),
+              clock.instant());
         }
       }
     }
@@ -328,7 +352,7 @@ public final class MemoryDisk implements Disk, GatedDisk.Steps {
     public void truncate(long byteLength) throws IOException {
       synchronized (MemoryDisk.this) {
         if (byteLength < use(true).length) {
-          inode.change(new Inode.ByteChange((int) byteLength, null));
+          inode.change(new Inode.ByteChange((int) byteLength, null), clock.instant());
         }
       }
     }

@@ -13,6 +13,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.random.RandomGenerator;
@@ -99,10 +100,22 @@ public final class NetworkDisk {
         throw new NoSuchFileException(file.toString());
       }
       try {
-        return server.open(path);
+        OpenFile found = server.open(path);
+        knows(path, found.size());
+        return found;
       } catch (NoSuchFileException e) {
         absent.put(path, clock.instant());
         throw e;
+      }
+    }
+
+    /// What was found once is not overlooked afterwards.
+    private void knows(Path path, long size) {
+      absent.remove(path);
+      Seen seen = directories.get(path.getParent());
+      if (seen != null) {
+        String name = String.valueOf(path.getFileName());
+        seen.entries.putIfAbsent(name, new Entry(name, size, Kind.FILE));
       }
     }
 
@@ -156,6 +169,11 @@ public final class NetworkDisk {
     public synchronized void createDirectory(Path directory) throws IOException {
       server.createDirectory(directory);
       made(directory, Kind.DIRECTORY);
+    }
+
+    @Override
+    public Optional<Instant> modified(Path file) {
+      return server.modified(file);
     }
 
     @Override

@@ -27,6 +27,7 @@ public record Operation(int number, Act act, Path path) {
     RENAME(true),
     DELETE(true),
     LIST(false),
+    MODIFIED(false),
     SYNC_DIRECTORY(true),
     USABLE(false),
     SIZE(false),
@@ -53,6 +54,7 @@ public record Operation(int number, Act act, Path path) {
       return switch (this) {
         case CREATE, OPEN, LINK, RENAME, DELETE, LIST -> true;
         case CREATE_DIRECTORIES,
+            MODIFIED,
             SYNC_DIRECTORY,
             USABLE,
             SIZE,

@@ -30,6 +30,7 @@ final class CrashTortureTest {
   /// crashes come early and late in lives alike.
   private static final int[] MOST_STEPS = {60, 250, 1000};
 
+  private static final Duration STALENESS = Duration.ofSeconds(20);
   private static final int MANY = 1_000_000;
 
   static LongStream seeds() {
@@ -39,7 +40,22 @@ final class CrashTortureTest {
   @ParameterizedTest
   @MethodSource("seeds")
   void whatWasToldIsSoWheneverThePowerGoes(long seed) throws Exception {
-    World world = new World(Seeds.random(seed), Duration.ZERO);
+    torture(new World(Seeds.random(seed), Duration.ZERO));
+  }
+
+  static LongStream networkSeeds() {
+    return Seeds.count(Integer.getInteger("keepstone.crash.seeds", 300) / 3);
+  }
+
+  /// The same through a network: each process on a host of its own, which may not see for a while
+  /// what the others have done.
+  @ParameterizedTest
+  @MethodSource("networkSeeds")
+  void whatWasToldIsSoWhereHostsSeeEachOtherLate(long seed) throws Exception {
+    torture(new World(Seeds.random(seed), STALENESS));
+  }
+
+  private static void torture(World world) throws Exception {
     Lives lives = new Lives(world);
     for (int epoch = 0; epoch < EPOCHS; epoch++) {
       boolean cut = world.luck.nextInt(4) > 0;
@@ -67,10 +83,13 @@ final class CrashTortureTest {
     for (int life = 1 + luck.nextInt(4); life > 0; life--) {
       Disk host = world.host();
       List<Script> scripts =
-          switch (luck.nextInt(9)) {
-            case 0, 1, 2, 3 -> lives.launch(host, world.host());
-            case 4, 5, 6 -> List.of(lives.keeper(host));
-            case 7 -> List.of(lives.reader(host));
+          switch (luck.nextInt(16)) {
+            case 0, 1, 2, 3, 4, 5 -> lives.launch(host, world.host());
+            case 6, 7, 8 -> List.of(lives.keeper(host));
+            case 9 -> List.of(lives.reader(host));
+            case 10, 11, 12 -> List.of(lives.writer(host));
+            case 13 -> List.of(lives.pruner(host));
+            case 14 -> List.of(lives.collector(host));
             default -> List.of(lives.importer(host));
           };
       for (Script script : scripts) {

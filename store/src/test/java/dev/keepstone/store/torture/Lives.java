@@ -8,19 +8,31 @@ import dev.keepstone.Store;
 import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.convert.Progress;
 import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.core.json.Json;
 import dev.keepstone.store.Checkpoints;
 import dev.keepstone.store.commit.Commit;
 import dev.keepstone.store.commit.PartOutcome;
 import dev.keepstone.store.commit.Published;
+import dev.keepstone.store.deletion.Ages;
 import dev.keepstone.store.deletion.Deletion;
 import dev.keepstone.store.deletion.DeletionEvent;
+import dev.keepstone.store.deletion.Garbage;
+import dev.keepstone.store.deletion.Undo;
+import dev.keepstone.store.fact.Fact;
 import dev.keepstone.store.hold.ReaderHold;
+import dev.keepstone.store.hold.Secure;
+import dev.keepstone.store.journal.Journal;
+import dev.keepstone.store.journal.Snapshots;
 import dev.keepstone.store.object.Start;
 import dev.keepstone.store.object.Start.Wanted;
+import dev.keepstone.store.object.Wish;
 import dev.keepstone.store.part.Part;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.retention.KeepRules;
+import dev.keepstone.store.retention.Plan;
+import dev.keepstone.store.retention.Retention;
 import dev.keepstone.store.run.Run;
+import dev.keepstone.store.run.View;
 import dev.keepstone.store.start.Started;
 import dev.keepstone.store.start.Starts;
 import dev.keepstone.store.tier.StoreClock;
@@ -30,6 +42,7 @@ import dev.keepstone.testkit.Turns;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 
@@ -188,6 +201,93 @@ final class Lives {
     }
   }
 
+  /// Deletes a few by name, waits for some of the grace, and perhaps takes it back.
+  Script pruner(Disk host) {
+    return script(
+        host,
+        process -> {
+          Run run = process.run;
+          View view = run.lookDecided(process.clock);
+          if (view.undecided() || view.standing().isEmpty()) {
+            return;
+          }
+          Set<CheckpointId> named = Set.of(any(view.standing(), process.luck));
+          Deletion deletion = deletion(run, process.clock, process.nonce);
+          Plan plan = Retention.planNamed(view, named, deletion.held());
+          List<Plan.Entry> entries =
+              plan.entries().stream().filter(entry -> named.contains(entry.id())).toList();
+          named.forEach(world.promises::unwanted);
+          requireNoFailure(deletion.announce(new Plan(entries, List.of()), new Wish.Named()));
+          if (process.luck.nextInt(3) == 0) {
+            Undo.undo(run, Undo.open(run.look().tombs(), named));
+          }
+          for (int round = 0; round < 3; round++) {
+            process.clock.pause(Duration.ofSeconds(60));
+            requireNoFailure(deletion.round(named));
+          }
+        });
+  }
+
+  /// Collects what the dead have left.
+  Script collector(Disk host) {
+    return script(host, process -> collect(process.run, process.clock, process.nonce));
+  }
+
+  private static void collect(Run run, StoreClock clock, String nonce) {
+    Ages ages = Ages.ask(run, nonce);
+    Deletion deletion = new Deletion(run, clock, nonce, Deletion.AUTOMATIC_GRACE, ages);
+    requireNoFailure(deletion.collect(Garbage.find(run, ages)).events());
+  }
+
+  /// Writes down facts, and has snapshots taken.
+  Script writer(Disk host) {
+    return script(
+        host,
+        process -> {
+          Run run = process.run;
+          Journal journal = Journal.of(run, process.clock, process.nonce, "torture");
+          for (int fact = 1; fact <= 6; fact++) {
+            List<CheckpointId> visible = run.look().visible();
+            if (process.luck.nextInt(3) == 0) {
+              Snapshots.take(run, process.clock);
+            } else if (!visible.isEmpty()) {
+              write(process, journal, any(visible, process.luck), fact);
+            }
+          }
+        });
+  }
+
+  private void write(Process process, Journal journal, CheckpointId id, int number) {
+    switch (process.luck.nextInt(6)) {
+      case 0 -> {
+        journal.append(List.of(new Fact.Pin(id, true, "")));
+        if (Secure.secure(process.run, id)) {
+          world.promises.pinned(id);
+        }
+      }
+      case 1 -> {
+        world.promises.unpinning(id);
+        journal.append(List.of(new Fact.Pin(id, false, "")));
+      }
+      case 2 -> {
+        String tag = "t" + process.nonce + number;
+        journal.append(List.of(new Fact.Tag(tag, Optional.of(id))));
+        if (Secure.secure(process.run, id)) {
+          world.promises.tagged(tag, id);
+        }
+      }
+      default -> {
+        Json.Obj metric = Json.object().put(process.nonce, number).build();
+        journal.append(List.of(new Fact.Metrics(id, metric)));
+        world.promises.noted(process.nonce, id, number);
+      }
+    }
+  }
+
+  private static CheckpointId any(List<CheckpointId> ids, Random luck) {
+    return ids.get(luck.nextInt(ids.size()));
+  }
+
   /// Reads a checkpoint under a hold, and expects it to be there for as long as a hold lasts.
   Script reader(Disk host) {
     return script(
@@ -198,7 +298,7 @@ final class Lives {
           if (visible.isEmpty()) {
             return;
           }
-          CheckpointId id = visible.get(process.luck.nextInt(visible.size()));
+          CheckpointId id = any(visible, process.luck);
           long since = world.seconds();
           try (ReaderHold hold = ReaderHold.take(run, id, process.nonce)) {
             for (int read = 0; read < 2; read++) {
@@ -272,5 +372,9 @@ final class Lives {
       world.pass(round % 2 == 0 ? Duration.ofSeconds(100) : Deletion.ABANDONED);
     }
     requireNoFailure(deletion.tick(RULES, Set.of()));
+    world.pass(Duration.ofHours(30));
+    collect(run, clock, world.nonce());
+    Snapshots.take(run, clock);
+    Snapshots.take(run, clock);
   }
 }

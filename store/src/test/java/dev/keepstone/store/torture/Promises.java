@@ -3,6 +3,8 @@ package dev.keepstone.store.torture;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.keepstone.core.bytes.Crc32;
+import dev.keepstone.core.json.Json;
+import dev.keepstone.store.fact.Facts;
 import dev.keepstone.store.object.Decision.Parent;
 import dev.keepstone.store.object.Start.Wanted;
 import dev.keepstone.store.reference.CheckpointId;
@@ -33,6 +35,10 @@ final class Promises {
   private final Set<CheckpointId> lost = new TreeSet<>();
   private final Set<CheckpointId> stored = new TreeSet<>();
   private final Set<String> imported = new TreeSet<>();
+  private final Map<String, Map<CheckpointId, Long>> notes = new TreeMap<>();
+  private final Map<String, CheckpointId> tags = new TreeMap<>();
+  private final Set<CheckpointId> pins = new TreeSet<>();
+  private final Set<CheckpointId> unpinned = new TreeSet<>();
   private final Set<CheckpointId> gone = new TreeSet<>();
   private final Set<CheckpointId> unwanted = new TreeSet<>();
   private final Map<String, Started> starts = new HashMap<>();
@@ -82,6 +88,27 @@ final class Promises {
     imported.add(run);
   }
 
+  /// A fact of which the newest of a writer counts, is written down under the writer's own name.
+  void noted(String writer, CheckpointId id, long value) {
+    notes.computeIfAbsent(writer, _ -> new TreeMap<>()).merge(id, value, Math::max);
+  }
+
+  /// Somebody was told that a checkpoint has a tag, and that it stays.
+  void tagged(String tag, CheckpointId id) {
+    tags.put(tag, id);
+  }
+
+  /// Somebody was told that a checkpoint is pinned, and that it stays.
+  void pinned(CheckpointId id) {
+    pins.add(id);
+  }
+
+  /// Somebody asked for a pin to be taken away.
+  void unpinning(CheckpointId id) {
+    pins.remove(id);
+    unpinned.add(id);
+  }
+
   /// Looks whether the store keeps its promises.
   ///
   /// @param run where all but imports happens
@@ -103,6 +130,7 @@ final class Promises {
     for (CheckpointId id : lost) {
       assertThat(view.visible()).as("told lost, yet visible").doesNotContain(id);
     }
+    checkFacts(view);
     checkAttempts(run, view);
     checkLatest(run, view, rolledBack);
   }
@@ -113,7 +141,11 @@ final class Promises {
       if (gone.add(id)) {
         assertThat(parent(view)).as("goes on from what is purged").isNotEqualTo(id);
         if (!rolledBack && !unwanted.contains(id)) {
-          assertThat(view.visible().stream().filter(other -> other.compareTo(id) > 0))
+          Set<CheckpointId> newer = new TreeSet<>(view.visible());
+          // Those that were asked for by name count: they may have been there then.
+          newer.addAll(unwanted);
+          newer.removeIf(other -> other.compareTo(id) <= 0);
+          assertThat(newer)
               .as("kept when %s was purged; visible %s", id, view.visible())
               .hasSizeGreaterThanOrEqualTo(KEPT);
         }
@@ -142,6 +174,27 @@ final class Promises {
         .filter(start -> !(start.getValue() instanceof Parent.Void))
         .map(start -> run.start(start.getKey()).wanted())
         .anyMatch(wanted -> wanted instanceof Wanted.Of || wanted instanceof Wanted.Fresh);
+  }
+
+  private void checkFacts(View view) {
+    Facts facts = view.facts();
+    notes.forEach((writer, values) ->
+        values.forEach((id, value) -> {
+          Json found = facts.metrics(id).get(writer);
+          assertThat(found).as("what %s wrote of %s", writer, id).isInstanceOf(Json.Int.class);
+          // A later one may have been written of which nobody was told.
+          assertThat(((Json.Int) found).value()).isGreaterThanOrEqualTo(value);
+        }));
+    tags.forEach((tag, id) -> {
+      assertThat(facts.tag(tag)).as("tag %s", tag).contains(id);
+      assertThat(view.standing()).as("tagged %s", tag).contains(id);
+    });
+    for (CheckpointId id : pins) {
+      assertThat(facts.pinned(id) || unpinned.contains(id)).as("pin of %s", id).isTrue();
+      assertThat(unpinned.contains(id) || view.standing().contains(id))
+          .as("pinned %s stays", id)
+          .isTrue();
+    }
   }
 
   private void checkAttempts(Run run, View view) {

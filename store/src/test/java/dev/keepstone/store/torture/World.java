@@ -40,7 +40,7 @@ final class World {
 
   private final SettableClock hour = new SettableClock(BEGIN);
   private final Duration staleness;
-  private MemoryDisk disk = new MemoryDisk();
+  private MemoryDisk disk = new MemoryDisk(hour);
   private NetworkDisk network;
   private int nonces;
 
