@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import fnmatch
+import logging
 import mmap as mapping
 import os
 import zlib
 from collections.abc import Iterable
-from typing import Any, Union
+from typing import Any, Callable, TypeVar, Union
 
 from . import _dtypes, _state
 from ._errors import IntegrityError
 from ._results import Restored
 from ._segment import array, view
-from ._store import Checkpoint, needs_library, read_shard, resolve
+from ._store import Checkpoint, Id, Run, needs_library, open_stored, read_shard, resolve
 from ._targets import Key, Stored, Stream, new_tensor, stored_tensors
 
 Patterns = Union[None, str, Iterable[str]]
 
 _GRANULE = 1 << 20
+
+_log = logging.getLogger("keepstone")
 
 
 def load(
@@ -28,9 +31,42 @@ def load(
 
     `ref` is `STORE/RUN@WHICH`. Modules come back as dicts of tensors by name, optimizers with their state by parameter name. `include` and `exclude` are
     globs (`"model"`, `"optimizer.*.exp_avg"`) over component and component.name; tensors left out are missing in the tree. With `mmap` the tensors are
-    private copy-on-write mappings of the shards. Every checksum is checked either way.
+    private copy-on-write mappings of the shards. Every checksum is checked either way. Where `@latest` is meant, said or not, and is damaged, the checkpoint
+    before it is read and a warning says so.
     """
     run, found = resolve(ref)
+    return first_whole(found, lambda id: _loaded(run, id, include, exclude, device, mmap), lambda loaded: loaded[1])
+
+
+Result = TypeVar("Result")
+
+
+def _itself(result: Any) -> Restored:
+    return result  # type: ignore[no-any-return]
+
+
+def first_whole(
+    found: list[Id], read: Callable[[Id], Result], about: Callable[[Result], Restored] = _itself
+) -> Result:
+    """What reading gives of the first candidate that is whole; those passed over are named in its warnings. All damaged: the first one's error."""
+    passed: list[tuple[Id, IntegrityError]] = []
+    for id in found:
+        try:
+            result = read(id)
+        except IntegrityError as damaged:
+            passed.append((id, damaged))
+            continue
+        warnings = [f"checkpoint {one} is damaged, {id} is read instead: {error.what} ({error.on})" for one, error in passed]
+        for warning in warnings:
+            _log.warning("keepstone: %s", warning)
+        about(result).warnings[:0] = warnings
+        return result
+    raise passed[0][1]
+
+
+def _loaded(
+    run: Run, found: Id, include: Patterns, exclude: Patterns, device: Any, mmap: bool
+) -> tuple[dict[Any, Any], Restored]:
     checkpoint = run.checkpoint(found)
     needs_library(checkpoint)
     tensors = stored_tensors(checkpoint.pieces())
@@ -117,7 +153,7 @@ def _mapped(checkpoint: Checkpoint, tensors: dict[Key, Stored], leaves: dict[Key
         ]
         if not pieces:
             continue
-        with open(path, "rb") as file:
+        with open_stored(path) as file:
             if os.fstat(file.fileno()).st_size != shard["bytes"]:
                 raise IntegrityError(f"the shard does not have the {shard['bytes']} bytes that were committed", path)
             memory = mapping.mmap(file.fileno(), shard["bytes"], access=mapping.ACCESS_COPY)

@@ -90,16 +90,20 @@ class Provenance:
     def __init__(self) -> None:
         self._late: dict[str, Any] = {}
         main = getattr(sys.modules.get("__main__"), "__file__", None)
-        self._directory = os.path.dirname(os.path.abspath(main)) if main else os.getcwd()
+        # The script's own checkout; where a launcher of an installed package is the script, that of the folder it runs in.
+        self._directories = [os.path.dirname(os.path.abspath(main))] if main else []
+        self._directories.append(os.getcwd())
         self._words = list(getattr(sys, "orig_argv", None) or [sys.executable, *sys.argv])
         self._thread = threading.Thread(target=self._gather, name="keepstone-provenance", daemon=True)
         self._thread.start()
 
     def _gather(self) -> None:
         late: dict[str, Any] = {}
-        found = revision(self._directory)
-        if found is not None:
-            late["git"] = found
+        for directory in self._directories:
+            found = revision(directory)
+            if found is not None:
+                late["git"] = found
+                break
         late["packages"] = packages()
         self._late = late
 

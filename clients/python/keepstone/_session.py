@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import time
 from typing import Any, Optional
 
@@ -130,6 +131,12 @@ class Session:
             self._wanted = wanted
             self._start = self._call("start", **self._announced, wanted=wanted)
         return self._start
+
+    def fall_back(self, parent: str) -> None:
+        """Leaves this start, whose parent turned out damaged. Every rank that does so comes to the same next token, so they meet again."""
+        token = f"{self._announced['token']}:{parent}".encode()
+        self._announced["token"] = hashlib.sha256(token).hexdigest()[:32]
+        self._start = None
 
     @property
     def started(self) -> Optional[dict[str, Any]]:

@@ -7,7 +7,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Optional
+from typing import Any, BinaryIO, NamedTuple, Optional
 
 from . import _dtypes
 from ._errors import IntegrityError, NotFound, Refused
@@ -147,6 +147,13 @@ class Run:
                 return visible[index]
         raise NotFound(f"no checkpoint {which!r}", self.path, f"checkpoints here: {', '.join(map(str, visible[-8:]))}")
 
+    def candidates(self, which: str) -> list[Id]:
+        """The checkpoint that a WHICH names; where that is the latest, those before it too, for the case that it is damaged."""
+        found = self.find(which)
+        if which not in ("", "latest"):
+            return [found]
+        return list(reversed(self.visible()))
+
     def checkpoint(self, found: Id) -> Checkpoint:
         manifest = self._object("manifests", f"{found}.json", "manifest")
         if manifest["id"] != str(found):
@@ -165,7 +172,7 @@ class Checkpoint:
         self.parts = []
         for listed in manifest["parts"]:
             path = self._path(listed["file"])
-            with open(path, "rb") as file:
+            with open_stored(path) as file:
                 data = file.read(_OBJECT_LIMIT)
             found = f"{zlib.crc32(data):08x}"
             if len(data) != listed["bytes"] or found != listed["crc32"]:
@@ -187,6 +194,7 @@ class Checkpoint:
     def tree(self) -> dict[str, Any]:
         """The state tree's JSON of rank 0: the trainer's under `state`, the client's own under `keepstone`."""
         path = self._path(self.parts[0]["state"]["file"])
+        open_stored(path).close()
         tree = read_object(path, "state").get("tree")
         if not isinstance(tree, dict):
             raise IntegrityError("the state object holds no tree", path)
@@ -211,11 +219,21 @@ class Checkpoint:
         return found
 
 
+def open_stored(path: str) -> BinaryIO:
+    """Opens a file that a manifest names, unbuffered; one that is missing is damage like any other."""
+    try:
+        return open(path, "rb", buffering=0)
+    except FileNotFoundError as gone:
+        raise IntegrityError(
+            "the file is missing", path, "restore an earlier checkpoint, or bring back a good copy"
+        ) from gone
+
+
 def read_shard(path: str, shard: dict[str, Any], wanted: set[int]) -> Iterator[tuple[int, memoryview]]:
     """The granules of the wanted pieces (by index) as (position in the shard's pieces, bytes), each checked against its checksum."""
     position = 0
     buffer = memoryview(bytearray(_GRANULE))
-    with open(path, "rb", buffering=0) as file:
+    with open_stored(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size != shard["bytes"]:
             raise IntegrityError(f"the shard has {size} bytes, {shard['bytes']} were committed", path)
@@ -257,8 +275,8 @@ def runs_of(store: str) -> list[str]:
     )
 
 
-def resolve(reference: str) -> tuple[Run, Id]:
-    """The run and checkpoint that `STORE/RUN@WHICH` names; the store is found by walking up to its marker."""
+def resolve(reference: str) -> tuple[Run, list[Id]]:
+    """The run and the candidates ([Run.candidates]) that `STORE/RUN@WHICH` names; the store is found by walking up to its marker."""
     if re.match(r"[a-z][a-z0-9+.-]*://", reference):
         raise Refused("only stores on a file system can be read yet", reference, "give a path")
     place, _, which = reference.partition("@")
@@ -282,7 +300,7 @@ def resolve(reference: str) -> tuple[Run, Id]:
             )
         below = names
     run = Run(store, below[0])
-    return run, run.find(which or "latest")
+    return run, run.candidates(which or "latest")
 
 
 def needs_library(checkpoint: Checkpoint) -> None:

@@ -17,19 +17,21 @@ from . import _dtypes, _layout, _rng, _state
 from ._capture import state_area
 from ._errors import AgentUnavailable, Busy, Fenced, IntegrityError, KeepstoneError, NotFound, Refused, from_wire
 from ._frozen import Frozen
-from ._load import read_tensors
+from ._load import first_whole, read_tensors
 from ._nodes import Changed
 from ._options import choice, refuse_foreign, steps, store_path
 from ._restore import Filling
 from ._results import Restored, Saved
 from ._session import Session
 from ._sources import from_memory, from_windows
-from ._store import Run, read_object
+from ._store import Id, Run, read_object
 from ._targets import stored_tensors
 from ._wire import ConnectionLost
 
 _log = logging.getLogger("keepstone")
 _WANTED = {"auto": "latest", "must": "must", "never": "fresh"}
+# Choices that mean another checkpoint when the one they meant turns out damaged.
+_FALLS_BACK = ("latest", "must", "best", "last-good")
 # Attempts that may fail one after another before a save says so by raising.
 _FAILURES_IN_A_ROW = 3
 
@@ -114,20 +116,39 @@ class Checkpointer:
                 )
             wanted = _WANTED[self._resume] if which is None else str(which)
             with self._agent_wanted():
-                session = self._there()
-                answer = session.start(wanted)
-                self._restored = True
-                for passed in answer.get("skipped", ()):
-                    _log.warning("keepstone: passed over %s", passed if isinstance(passed, str) else _words(passed))
-                if answer["parent"] is None:
-                    return None
-                try:
-                    return self._restore_from(session, state, answer["parent"], strict)
-                except ConnectionLost:  # the agent died in the middle; another one begins from the beginning
-                    return self._restore_from(session, state, answer["parent"], strict)
+                return self._restore_with_agent(state, wanted, strict)
             return self._restore_without_agent(state, wanted, strict)
 
-    def _restore_from(self, session: Session, state: dict[Any, Any], id: str, strict: bool) -> Restored:
+    def _restore_with_agent(self, state: dict[Any, Any], wanted: str, strict: bool) -> Optional[Restored]:
+        """Restores the parent of this start; where that turns out damaged, of one that goes on from the checkpoint before."""
+        session = self._there()
+        damage: list[str] = []
+        while True:
+            answer = session.start(wanted)
+            self._restored = True
+            passed = [f"passed over {_words(one)}" for one in answer.get("skipped", ())]
+            parent = answer["parent"]
+            if parent is None:
+                for warning in damage + passed:
+                    _log.warning("keepstone: %s", warning)
+                return None
+            try:
+                try:
+                    return self._restore_from(session, state, parent, strict, damage or passed)
+                except ConnectionLost:  # the agent died in the middle; another one begins from the beginning
+                    return self._restore_from(session, state, parent, strict, damage or passed)
+            except IntegrityError as damaged:
+                # The agent has written down what it found, so that the next start passes this one over. Who asked for this very one gets no other.
+                if wanted not in _FALLS_BACK:
+                    raise
+                session.fall_back(parent)
+                if session.start(wanted)["parent"] == parent:
+                    raise
+                damage.append(f"checkpoint {parent} is damaged, an earlier one is restored instead: {damaged.what} ({damaged.on})")
+
+    def _restore_from(
+        self, session: Session, state: dict[Any, Any], id: str, strict: bool, warnings: list[str]
+    ) -> Restored:
         answer = session.open(id)
         try:
             tensors = stored_tensors(answer["pieces"])
@@ -139,7 +160,7 @@ class Checkpointer:
                 from_memory(answer["segment"], answer["slot_at"], tensors, filling.wanted)
             else:
                 from_windows(session.next, answer, tensors, filling.wanted)
-            return self._hand_over(filling, tree, answer, answer["from"])
+            return self._hand_over(filling, tree, answer, answer["from"], warnings)
         finally:
             session.done()
 
@@ -149,31 +170,34 @@ class Checkpointer:
         if wanted == "fresh":
             return None
         try:
-            run = Run(self._store, self._run)
             read_object(os.path.join(self._store, "keepstone.json"), "store")
-            checkpoint = run.checkpoint(run.find("latest" if wanted == "must" else wanted))
+            run = Run(self._store, self._run)
+            found = run.candidates("latest" if wanted == "must" else wanted)
         except (NotFound, FileNotFoundError):
             if wanted == "latest":
                 return None
             raise
-        tensors = stored_tensors(checkpoint.pieces())
-        tree = checkpoint.tree()
-        filling = Filling(tensors)
-        filling.begin(state, tree.get("state", {}))
-        filling.check(strict, f"{self._on()}@{checkpoint.id}")
-        read_tensors(checkpoint, tensors, filling.wanted)
-        about = {
-            "id": str(checkpoint.id),
-            "step": checkpoint.id.step,
-            "metrics": checkpoint.manifest.get("metrics", {}),
-        }
-        return self._hand_over(filling, tree, about, "store")
 
-    def _hand_over(self, filling: Filling, tree: dict[str, Any], about: dict[str, Any], source: str) -> Restored:
+        def restore(id: Id) -> Restored:
+            checkpoint = run.checkpoint(id)
+            tensors = stored_tensors(checkpoint.pieces())
+            tree = checkpoint.tree()
+            filling = Filling(tensors)
+            filling.begin(state, tree.get("state", {}))
+            filling.check(strict, f"{self._on()}@{checkpoint.id}")
+            read_tensors(checkpoint, tensors, filling.wanted)
+            about = {"id": str(id), "step": id.step, "metrics": checkpoint.manifest.get("metrics", {})}
+            return self._hand_over(filling, tree, about, "store", [])
+
+        return first_whole(found, restore)
+
+    def _hand_over(
+        self, filling: Filling, tree: dict[str, Any], about: dict[str, Any], source: str, before: list[str]
+    ) -> Restored:
         state = filling.finish()
         beside = tree.get("keepstone", {})
         metrics = _state.decode(about.get("metrics") or {}, "metrics", _no_tensor)
-        warnings = []
+        warnings = list(before)
         torch = _dtypes.torch()
         threads = _state.decode(beside.get("threads"), "threads", _no_tensor)
         if torch is not None and threads is not None and threads != torch.get_num_threads():

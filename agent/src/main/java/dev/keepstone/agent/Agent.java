@@ -48,6 +48,7 @@ final class Agent implements AutoCloseable {
   private final Starting starting;
   private final Watch watch;
   private final Heap heap = new Heap();
+  private final @Nullable Scrubbing scrubbing;
   private final Outlives outlives = Lifespan.here(System.getenv());
   private final long pid = ProcessHandle.current().pid();
   private final long budget;
@@ -71,6 +72,8 @@ final class Agent implements AutoCloseable {
     this.registration = new Registration(directory, roster, events, node.disk(), budget);
     this.starting = new Starting(this, node);
     this.watch = new Watch(directory, this, events, node.clock());
+    Long rate = options.scrubRate();
+    this.scrubbing = rate == null ? null : new Scrubbing(roster, events, node, rate);
   }
 
   /// Starts an agent.
@@ -120,6 +123,9 @@ final class Agent implements AutoCloseable {
     new Adoption(directory, this, events, node.clock()).adopt();
     server = Server.open(directory, node.nonce(), events, () -> new Verbs(this));
     Thread.ofPlatform().daemon().name("watch").start(this::live);
+    if (scrubbing != null) {
+      scrubbing.begin();
+    }
   }
 
   /// Rounds of the watch until the agent is to stop, then the end.
@@ -197,6 +203,9 @@ final class Agent implements AutoCloseable {
     if (!atOnce && named) {
       // After the connections have ended, and with them what they were reading.
       leave();
+    }
+    if (scrubbing != null) {
+      scrubbing.close();
     }
     roster.runs().forEach(LiveRun::close);
     events.note("ended");

@@ -13,12 +13,24 @@ import org.jspecify.annotations.Nullable;
 /// @param idle how long it stays with nothing registered and nothing to drain
 /// @param grace between announcing an automatic deletion and doing it; less than [#SHORTEST_GRACE]
 ///   is for tests alone
+/// @param scrubRate bytes a second that verifying in the background may read; null: it is off
 record AgentOptions(
     AgentDirectory directory,
     @Nullable Long budget,
     @Nullable Long limitRate,
     Duration idle,
-    Duration grace) {
+    Duration grace,
+    @Nullable Long scrubRate) {
+  /// Without verifying in the background.
+  AgentOptions(
+      AgentDirectory directory,
+      @Nullable Long budget,
+      @Nullable Long limitRate,
+      Duration idle,
+      Duration grace) {
+    this(directory, budget, limitRate, idle, grace, null);
+  }
+
   /// Longer than any machine lives, and still within 63 bits of nanoseconds.
   static final Duration NO_IDLE_END = Duration.ofDays(36_500);
 

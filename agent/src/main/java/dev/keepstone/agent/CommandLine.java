@@ -23,6 +23,7 @@ record CommandLine(AgentOptions options, boolean foreground) {
     AgentDirectory directory = AgentDirectory.of(environment);
     Long budget = null;
     Long limitRate = null;
+    Long scrubRate = null;
     @Nullable Duration idle = null;
     boolean foreground = false;
     Iterator<String> rest = List.of(arguments).iterator();
@@ -33,6 +34,7 @@ record CommandLine(AgentOptions options, boolean foreground) {
         case "--dir" -> directory = new AgentDirectory(Path.of(value(name, rest)));
         case "--budget" -> budget = bytes(name, value(name, rest));
         case "--limit-rate" -> limitRate = bytes(name, value(name, rest));
+        case "--scrub" -> scrubRate = bytes(name, value(name, rest));
         case "--idle" -> idle = time(name, value(name, rest));
         default -> throw new IllegalArgumentException("unknown option " + name);
       }
@@ -43,7 +45,8 @@ record CommandLine(AgentOptions options, boolean foreground) {
       idle = foreground ? AgentOptions.NO_IDLE_END : AgentOptions.DEFAULT_IDLE;
     }
     AgentOptions options =
-        new AgentOptions(directory, budget, limitRate, idle, AgentOptions.SHORTEST_GRACE);
+        new AgentOptions(
+            directory, budget, limitRate, idle, AgentOptions.SHORTEST_GRACE, scrubRate);
     return new CommandLine(options, foreground);
   }
 

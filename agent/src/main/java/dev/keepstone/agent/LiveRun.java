@@ -7,6 +7,8 @@ import dev.keepstone.core.json.Json;
 import dev.keepstone.segment.wire.Answer;
 import dev.keepstone.segment.wire.Ended;
 import dev.keepstone.segment.wire.WireError;
+import dev.keepstone.store.fact.Fact;
+import dev.keepstone.store.journal.Journal;
 import dev.keepstone.store.part.Refusal;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.run.Run;
@@ -35,6 +37,9 @@ final class LiveRun implements AutoCloseable {
 
   /// How long an attempt whose outcome is not known is looked at. It holds a slot so long.
   private static final long UNKNOWN_NANOS = TimeUnit.MINUTES.toNanos(2);
+
+  /// As much as is told of a damage.
+  private static final int MOST_DETAIL = 1000;
 
   private final RunKey key;
   private final Roster roster;
@@ -144,6 +149,27 @@ final class LiveRun implements AutoCloseable {
       }
       return open;
     }
+  }
+
+  /// Writes down what was found out about a checkpoint. Where that cannot be, it is noted and no
+  /// more: whoever looks next finds it out again.
+  void record(Fact.Verdict verdict) {
+    try {
+      Journal.of(open(), node.clock(), node.nonce(), "keepstone agent").append(List.of(verdict));
+    } catch (KeepstoneException e) {
+      events.note("the verdict on " + key + "@" + verdict.id() + " is not kept: " + e.what());
+    }
+    if (!verdict.good()) {
+      events.add("quarantined", fields(verdict.id()).put("detail", verdict.detail()).build());
+    }
+  }
+
+  /// A restore found the checkpoint damaged: the next start passes it over.
+  void condemn(CheckpointId id, KeepstoneException.Integrity found) {
+    String detail = found.on() + ": " + found.what();
+    record(
+        new Fact.Verdict(
+            id, true, false, detail.substring(0, Math.min(detail.length(), MOST_DETAIL))));
   }
 
   /// A sealed generation waits for its turn. Under the roster's monitor.

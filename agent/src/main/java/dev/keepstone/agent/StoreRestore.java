@@ -77,6 +77,9 @@ final class StoreRestore implements Restore {
       StoreRestore restore = new StoreRestore(live, id, hold, file, rank, events);
       begun = true;
       return restore;
+    } catch (KeepstoneException.Integrity e) {
+      live.condemn(id, e);
+      throw e;
     } finally {
       if (!begun) {
         hold.close();
@@ -142,7 +145,14 @@ final class StoreRestore implements Restore {
 
   @Override
   public Answer.Next next() {
-    RestoreStream.Answer answer = stream.next();
+    RestoreStream.Answer answer;
+    try {
+      answer = stream.next();
+    } catch (KeepstoneException.Integrity e) {
+      // Before the client hears of it: the start it makes next has to pass this one over.
+      live.condemn(id, e);
+      throw e;
+    }
     if (answer.end()) {
       events.add(
           "restored", live.fields(id).put("from", "store").put("bytes", plan.total()).build());

@@ -49,6 +49,13 @@ final class AgentStart implements Verb {
   @Nullable Long limitRate;
 
   @Option(
+      names = "--scrub",
+      paramLabel = "SIZE",
+      converter = SizeOption.class,
+      description = "Verify in the background, reading so many bytes a second (default: off).")
+  @Nullable Long scrub;
+
+  @Option(
       names = "--idle",
       paramLabel = "TIME",
       description =
@@ -154,6 +161,9 @@ final class AgentStart implements Verb {
     }
     if (limitRate != null) {
       command.addAll(List.of("--limit-rate", limitRate.toString()));
+    }
+    if (scrub != null) {
+      command.addAll(List.of("--scrub", scrub.toString()));
     }
     if (idle != null) {
       command.addAll(List.of("--idle", idle));

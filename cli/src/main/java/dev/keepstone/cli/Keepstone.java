@@ -32,6 +32,7 @@ import picocli.CommandLine.ScopeType;
       Lineage.class,
       Import.class,
       Export.class,
+      Copy.class,
       Prune.class,
       Undo.class,
       Gc.class,

@@ -1,14 +1,11 @@
 package dev.keepstone.cli;
 
 import dev.keepstone.Checkpoints;
-import dev.keepstone.Store;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.core.view.CheckpointView;
 import dev.keepstone.core.view.StoredTensor;
-import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.reference.Reference;
-import dev.keepstone.store.run.Run;
 import dev.keepstone.store.verify.Problem;
 import dev.keepstone.store.verify.VerifyReport;
 import java.io.IOException;
@@ -18,6 +15,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -25,12 +23,12 @@ import picocli.CommandLine.Parameters;
 /// `keepstone verify`: whether a checkpoint is what was stored, and where it is not.
 @Command(
     name = "verify",
-    header = "Check a checkpoint: its objects and sizes, or with --deep every byte.%n",
+    header = "Check checkpoints: objects and sizes, or with --deep every byte.%n",
     footer = {
       "",
       "Examples:",
-      "  keepstone verify ckpts/gpt@latest",
-      "  keepstone verify ckpts/gpt@3-500 --deep --json"
+      "  keepstone verify ckpts/gpt@3-500 --deep",
+      "  keepstone verify ckpts --scrub --limit-rate 50MiB"
     })
 final class Verify implements Verb {
   /// More lines help nobody; the document has them all.
@@ -40,11 +38,30 @@ final class Verify implements Verb {
 
   @Parameters(
       paramLabel = "PATH_OR_REF",
-      description = "STORE/RUN@WHICH, or a safetensors file or folder (structure only).")
+      description =
+          "STORE/RUN@WHICH; STORE or STORE/RUN for all in it; or a safetensors file or folder"
+              + " (structure only).")
   String what = "";
 
   @Option(names = "--deep", description = "Read every byte and check it.")
   boolean deep;
+
+  @Option(names = "--scrub", description = "--deep for all in it, least recently verified first.")
+  boolean scrub;
+
+  @Option(
+      names = "--limit-rate",
+      paramLabel = "SIZE",
+      converter = SizeOption.class,
+      description = "Bytes to read per second, at most.")
+  @Nullable Long limitRate;
+
+  @Option(
+      names = "--no-record",
+      description =
+          "Write no verdict into the store. A bad one quarantines a checkpoint, which is then"
+              + " never latest; a good one with --deep lifts that.")
+  boolean noRecord;
 
   @Override
   public Set<ExitCode> codes() {
@@ -62,47 +79,64 @@ final class Verify implements Verb {
 
   @Override
   public Answer run(Console console) throws IOException {
+    deep |= scrub;
     Optional<Reference> reference = Reference.find(what, console.shell().host().disk());
     long began = console.shell().host().clock().nanos();
-    VerifyReport report =
-        reference.isPresent() ? stored(reference.get(), console) : foreign(console);
-    double seconds = (console.shell().host().clock().nanos() - began) / NANOS;
-    Json.Obj fields = json(report, seconds);
+    if (reference.isEmpty()) {
+      return foreign(console, began);
+    }
+    StoreVerification verification =
+        new StoreVerification(console, deep, scrub, limitRate == null ? 0 : limitRate, !noRecord);
+    List<Verified> all = verification.verify(reference.get(), namesOne());
+    VerifyReport report = Verified.together(all, verification.besides(), deep);
+    Json.Obj fields =
+        json(report, began, console)
+            .put("checkpoints", Json.array(all.stream().map(Verified::json).toList()))
+            .build();
     if (report.ok()) {
-      console.say(
-          (report.deep() ? "every byte verified: " : "structure verified: ")
-              + Units.count(report.files(), "file")
-              + ", "
-              + Units.size(report.bytes())
-              + String.format(Locale.ROOT, " in %.1f s", seconds));
+      done(report, all.size(), fields, console);
       return Answer.of(fields);
     }
-    report.problems().stream().limit(MOST_TOLD).forEach(problem -> tell(problem, console));
+    tell(report, console);
+    List<String> bad = all.stream().filter(one -> !one.report().ok()).map(Verified::name).toList();
+    if (all.stream().anyMatch(Verified::quarantined)) {
+      console.say("quarantined, so never latest: " + String.join(" ", bad));
+    }
     return new Answer(
         fields,
         new KeepstoneException.Integrity(
             Units.count(report.problems().size(), "problem"),
-            what,
-            reference.isPresent()
-                ? "restore another checkpoint (keepstone ls), or bring back a good copy of the"
-                    + " files"
-                : "bring back a good copy of the file"));
+            bad.size() == 1 ? bad.getFirst() : what,
+            "restore takes the one before; keepstone copy <other store>/… brings back a good"
+                + " copy"));
   }
 
-  private VerifyReport stored(Reference reference, Console console) {
-    Run run = Store.open(console.shell().host(), reference.store()).run(reference.run());
-    CheckpointId id = run.lookDecided(console.shell().host().clock()).find(reference.which());
-    if (!deep) {
-      return dev.keepstone.store.verify.Verify.quick(run, id);
-    }
-    long total = run.manifest(id).summary().bytes();
-    try (Progress progress = console.progress("verifying")) {
-      return dev.keepstone.store.verify.Verify.deep(run, id, done -> progress.set(done, total));
+  /// Whether a checkpoint is named, and not a run or store.
+  private boolean namesOne() {
+    int at = what.lastIndexOf('@');
+    return at >= 0 && what.indexOf('/', at) < 0;
+  }
+
+  private static void done(VerifyReport report, int checkpoints, Json.Obj fields, Console console) {
+    console.say(
+        (report.deep() ? "every byte verified: " : "structure verified: ")
+            + (checkpoints == 1 ? "" : Units.count(checkpoints, "checkpoint") + ", ")
+            + Units.count(report.files(), "file")
+            + ", "
+            + Units.size(report.bytes())
+            + String.format(Locale.ROOT, " in %.1f s", fields.real("seconds")));
+  }
+
+  private static void tell(VerifyReport report, Console console) {
+    report.problems().stream().limit(MOST_TOLD).forEach(problem -> tell(problem, console));
+    int more = report.problems().size() - MOST_TOLD;
+    if (more > 0) {
+      console.say("… " + Units.count(more, "more problem") + ": --json has all");
     }
   }
 
   /// What lies in no store has no checksums: its structure, which opening it checks, is all.
-  private VerifyReport foreign(Console console) throws IOException {
+  private Answer foreign(Console console, long began) throws IOException {
     if (deep) {
       console.note("there are no checksums outside of a store: only structure is checked");
     }
@@ -113,12 +147,21 @@ final class Verify implements Verb {
         tensor.pieces().forEach(piece -> files.add(piece.file()));
         bytes += tensor.tensor().byteLength();
       }
-      return new VerifyReport(false, Math.max(1, files.size()), bytes, List.of());
+      VerifyReport report = new VerifyReport(false, Math.max(1, files.size()), bytes, List.of());
+      Json.Obj fields =
+          json(report, began, console).put("checkpoints", Json.array(List.of())).build();
+      done(report, 1, fields, console);
+      return Answer.of(fields);
     } catch (KeepstoneException.Integrity e) {
       Problem problem =
           new Problem(
               e.on(), null, null, null, Problem.Kind.HEADER, "a sound safetensors file", e.what());
-      return new VerifyReport(false, 1, 0, List.of(problem));
+      VerifyReport report = new VerifyReport(false, 1, 0, List.of(problem));
+      tell(report, console);
+      return new Answer(
+          json(report, began, console).put("checkpoints", Json.array(List.of())).build(),
+          new KeepstoneException.Integrity(
+              "1 problem", what, "bring back a good copy of the file"));
     }
   }
 
@@ -137,14 +180,13 @@ final class Verify implements Verb {
     console.say("  found       " + problem.found());
   }
 
-  private static Json.Obj json(VerifyReport report, double seconds) {
+  private static Json.Builder json(VerifyReport report, long began, Console console) {
     return Json.object()
         .put("deep", report.deep())
         .put("files", report.files())
         .put("bytes", report.bytes())
-        .put("seconds", seconds)
-        .put("problems", Json.array(report.problems().stream().map(Verify::json).toList()))
-        .build();
+        .put("seconds", (console.shell().host().clock().nanos() - began) / NANOS)
+        .put("problems", Json.array(report.problems().stream().map(Verify::json).toList()));
   }
 
   private static Json.Obj json(Problem problem) {
