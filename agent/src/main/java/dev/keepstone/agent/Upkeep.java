@@ -139,6 +139,8 @@ final class Upkeep implements AutoCloseable {
           events.add("purged", live.fields(id).put("bytes", bytes).build());
       case DeletionEvent.Spared(var _, int _, String why) ->
           events.note("kept " + live.key() + "@" + id + ": " + why);
+      case DeletionEvent.Unwritten(var _, KeepstoneException why) ->
+          events.note("journal of " + live.key() + ": " + why.what());
       case DeletionEvent.Failed(var _, KeepstoneException why) ->
           events.note("deleting " + live.key() + "@" + id + ": " + why.what());
     }

@@ -4,8 +4,6 @@ import dev.keepstone.Host;
 import dev.keepstone.Store;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
-import dev.keepstone.store.deletion.Ages;
-import dev.keepstone.store.deletion.Deletion;
 import dev.keepstone.store.manifest.Manifest;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.reference.Reference;
@@ -149,8 +147,8 @@ final class Du implements Verb {
   /// A checkpoint counts under the first reason that keeps it, so that the sums add up.
   private static Used used(Run run, Host host) {
     View view = run.lookDecided(host.clock());
-    Deletion deletion =
-        new Deletion(run, host.clock(), host.nonce(), Deletion.AUTOMATIC_GRACE, Ages.unknown());
+    Map<CheckpointId, String> held = new TreeMap<>();
+    run.holds().forEach(hold -> held.put(hold.id(), "a reader holds it"));
     KeepRules rules = Needs.policyOf(view).orElseGet(() -> KeepRules.read(Json.object().build()));
     Instant now = host.clock().instant();
     Sums components = new Sums(new TreeMap<>());
@@ -158,7 +156,7 @@ final class Du implements Verb {
     Sums ages = new Sums(new LinkedHashMap<>());
     long bytes = 0;
     long shared = 0;
-    List<Plan.Entry> entries = Retention.plan(view, rules, deletion.held()).entries();
+    List<Plan.Entry> entries = Retention.plan(view, rules, held).entries();
     for (Plan.Entry entry : entries.reversed()) {
       CheckpointId id = entry.id();
       Manifest.Summary summary = view.summary(id);

@@ -8,6 +8,7 @@ import dev.keepstone.store.deletion.Ages;
 import dev.keepstone.store.deletion.Deletion;
 import dev.keepstone.store.deletion.Garbage;
 import dev.keepstone.store.deletion.Leftover;
+import dev.keepstone.store.journal.Snapshots;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.reference.Reference;
 import dev.keepstone.store.reference.Which;
@@ -83,7 +84,7 @@ final class Gc implements Verb {
     Store store = Store.open(host, reference.store());
     List<Work> works = new ArrayList<>();
     for (String name : reference.run().map(List::of).orElseGet(store::runs)) {
-      works.add(work(store.run(Optional.of(name)), host));
+      works.add(work(store.run(Optional.of(name)), console));
     }
     Instant now = host.clock().instant();
     List<Planned> all = new ArrayList<>();
@@ -109,10 +110,12 @@ final class Gc implements Verb {
     return new Answer(json(works, outcome), null, outcome.code());
   }
 
-  private Work work(Run run, Host host) {
+  private Work work(Run run, Console console) {
+    Host host = console.shell().host();
     String nonce = host.nonce();
     Ages ages = grace.dryRun ? Ages.guess(host.clock().instant()) : Ages.ask(run, nonce);
-    Deletion deletion = new Deletion(run, host.clock(), nonce, grace.grace, ages);
+    Deletion deletion =
+        new Deletion(run, host.clock(), Operator.of(run, console, nonce), grace.grace, ages);
     List<Leftover> leftovers = Garbage.find(run, ages);
     List<Plan.Entry> due = deletion.foretell();
     Instant now = host.clock().instant();
@@ -143,6 +146,7 @@ final class Gc implements Verb {
     Deletion.Collected collected = work.deletion.collect(work.leftovers);
     outcome.freed(collected.bytes());
     outcome.tell(collected.events());
+    Snapshots.takeWhenDue(work.run, host.clock());
     if (grace.wait) {
       outcome.await(work.deletion, work.deletion.open(), grace.grace, host.clock());
     }

@@ -78,7 +78,13 @@ final class Prune implements Verb {
     View view = run.lookDecided(host.clock());
     requireDecided(run, view);
     Set<CheckpointId> named = named(reference, view);
-    Deletion deletion = new Deletion(run, host.clock(), host.nonce(), grace.grace, Ages.unknown());
+    Deletion deletion =
+        new Deletion(
+            run,
+            host.clock(),
+            Operator.of(run, console, host.nonce()),
+            grace.grace,
+            Ages.unknown());
     Wish wish;
     Plan plan;
     if (named.isEmpty()) {

@@ -87,7 +87,9 @@ final class Undo implements Verb {
     if (open.isEmpty()) {
       console.say("no deletion is announced");
     } else if (!dryRun) {
-      for (var undone : dev.keepstone.store.deletion.Undo.undo(run, open)) {
+      for (var undone :
+          dev.keepstone.store.deletion.Undo.undo(
+              run, open, Operator.of(run, console, host.nonce()))) {
         if (!undone.stays()) {
           late++;
           console.note(undone.tomb().id() + " was deleted just before");

@@ -60,6 +60,10 @@ final class Waiting {
           settled.add(id);
           console.note("kept " + id + ": " + why);
         }
+        case DeletionEvent.Unwritten(CheckpointId _, KeepstoneException why) -> {
+          failed++;
+          console.note("done, but not written down: " + why.what());
+        }
         case DeletionEvent.Failed(CheckpointId id, KeepstoneException why) -> {
           failed++;
           settled.add(id);

@@ -49,7 +49,7 @@ public final class Deletion {
 
   private final Run run;
   private final StoreClock clock;
-  private final String nonce;
+  private final Author author;
   private final Duration grace;
   private final Duration holdGrace;
 
@@ -61,18 +61,19 @@ public final class Deletion {
   private final Ages ages;
   private Optional<KeepRules> own = Optional.empty();
 
-  /// @param nonce who announces, for people
-  /// @param grace how long a tomb is watched before needs are looked for
+  /// An agent's: what it did not watch itself is not old to it.
   public Deletion(Run run, StoreClock clock, String nonce, Duration grace) {
-    this(run, clock, nonce, grace, Ages.unknown());
+    this(run, clock, Author.of(run, clock, nonce, "agent " + nonce), grace, Ages.unknown());
   }
 
+  /// @param author who announces, for people and the journal
+  /// @param grace how long a tomb is watched before needs are looked for
   /// @param ages how old things are that this process has not watched
-  public Deletion(Run run, StoreClock clock, String nonce, Duration grace, Ages ages) {
+  public Deletion(Run run, StoreClock clock, Author author, Duration grace, Ages ages) {
     this.run = run;
     this.ages = ages;
+    this.author = author;
     this.clock = clock;
-    this.nonce = nonce;
     // A need or tomb younger than the staleness may be overlooked by either side.
     Duration least = run.tier().staleness().multipliedBy(2).plusSeconds(1);
     this.grace = run.tier().staleness().isZero() ? grace : longer(grace, least);
@@ -103,7 +104,7 @@ public final class Deletion {
       announce(view.tombs(), plan, new Wish.Policy(rules.toJson()), events);
       abandoned(view, draining, events);
     }
-    return events;
+    return author.tell(events);
   }
 
   /// Announces what a plan deletes.
@@ -112,7 +113,7 @@ public final class Deletion {
   public List<DeletionEvent> announce(Plan plan, Wish wish) {
     List<DeletionEvent> events = new ArrayList<>();
     announce(look().tombs(), plan, wish, events);
-    return events;
+    return author.tell(events);
   }
 
   /// One round for people who wait: concludes those tombs of these checkpoints whose grace is over.
@@ -121,7 +122,7 @@ public final class Deletion {
     List<DeletionEvent> events = new ArrayList<>();
     List<TombName> open = look().tombs().open();
     due(open.stream().filter(tomb -> ids.contains(tomb.id())).toList(), events);
-    return events;
+    return author.tell(events);
   }
 
   /// Checkpoints whose deletion is announced and not concluded.
@@ -199,7 +200,7 @@ public final class Deletion {
         }
       }
     }
-    return new Collected(events, bytes);
+    return new Collected(author.tell(events), bytes);
   }
 
   /// @param events what was done about checkpoints
@@ -255,7 +256,7 @@ public final class Deletion {
       return;
     }
     int k = seen.next(id);
-    Tomb tomb = new Tomb(run.uid(), id, k, grace, wish, why, nonce, clock.instant());
+    Tomb tomb = new Tomb(run.uid(), id, k, grace, wish, why, author.nonce(), clock.instant());
     attempting(
         id,
         events,

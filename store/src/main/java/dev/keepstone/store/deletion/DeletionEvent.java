@@ -29,6 +29,9 @@ public sealed interface DeletionEvent {
   /// @param bytes that were freed
   record Cleared(CheckpointId id, long bytes) implements DeletionEvent {}
 
+  /// What was done about it is done, but could not be written into the journal.
+  record Unwritten(CheckpointId id, KeepstoneException why) implements DeletionEvent {}
+
   /// Something went wrong; the next round tries again.
   record Failed(CheckpointId id, KeepstoneException why) implements DeletionEvent {}
 }

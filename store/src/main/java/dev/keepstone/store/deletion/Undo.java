@@ -30,11 +30,14 @@ public final class Undo {
   }
 
   /// Ends these tombs as restored. The checkpoints stay until somebody announces them anew.
-  public static List<Undone> undo(Run run, List<TombName> tombs) {
+  ///
+  /// @param author who takes them back
+  public static List<Undone> undo(Run run, List<TombName> tombs, Author author) {
     List<Undone> undone = new ArrayList<>();
     for (TombName tomb : tombs) {
       undone.add(new Undone(tomb, Secure.secure(run, tomb.id())));
     }
+    author.tellUndone(undone.stream().filter(Undone::stays).map(Undone::tomb).toList());
     return undone;
   }
 }

@@ -83,7 +83,8 @@ final class GarbageTest {
   }
 
   private Deletion deletion(Duration grace) {
-    return new Deletion(run, clock, "0000000c", grace, Ages.ask(run, "0000000c"));
+    return new Deletion(
+        run, clock, Author.of(run, clock, "0000000c", "test"), grace, Ages.ask(run, "0000000c"));
   }
 
   private List<Leftover> find() {
