@@ -24,14 +24,14 @@ _GREETINGS = 5
 class Session:
     """Holds the connection, the start, and the registered segment. The caller serialises all use."""
 
-    def __init__(self, store: str, run: str, token: str, keep_last: int, budget: Optional[int]) -> None:
+    def __init__(self, store: str, run: str, token: str, policy: dict[str, Any], budget: Optional[int]) -> None:
         self._announced: dict[str, Any] = {
             "store": store,
             "run": run,
             "token": token,
             "rank": 0,
             "world": 1,
-            "policy": {"keep_last": keep_last},
+            "policy": policy,
         }
         self._budget = budget
         self._provenance = Provenance()
@@ -266,4 +266,3 @@ class Session:
             self._connection.close()
             self._connection = None
         self._client.close()
-

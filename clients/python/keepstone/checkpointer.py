@@ -19,7 +19,7 @@ from ._errors import AgentUnavailable, Busy, Fenced, IntegrityError, KeepstoneEr
 from ._frozen import Frozen
 from ._load import first_whole, read_tensors
 from ._nodes import Changed
-from ._options import choice, refuse_foreign, steps, store_path
+from ._options import choice, policy, refuse_foreign, steps, store_path
 from ._restore import Filling
 from ._results import Restored, Saved
 from ._session import Session
@@ -46,6 +46,10 @@ class Checkpointer:
     without saving. Timeouts in seconds; `budget` bounds the shared memory of this run, in bytes. `token` names this launch; give the same one to join a
     start. `frozen` names parameters and buffers that training does not change, by patterns of their names (`"base.*"`, or a list): they are captured
     with the first save and neither copied nor written again; one that is written to all the same is `Refused` by name.
+
+    A checkpoint stays as long as any rule keeps it: `keep_last` (a number, or `"all"`), `keep_every` (`"1000steps"`, `"6h"`, or several), `keep_best`
+    by the metric `monitor`, of which `mode` (`"min"`, `"max"`) says which value is better. The latest, the newest healthy one and what a person pinned
+    or tagged stay besides.
     """
 
     def __init__(
@@ -54,7 +58,11 @@ class Checkpointer:
         run: str,
         *,
         every: Union[str, int] = "500steps",
-        keep_last: int = 3,
+        keep_last: Union[int, str] = 3,
+        keep_every: Union[str, Iterable[str], None] = None,
+        keep_best: int = 0,
+        monitor: Optional[str] = None,
+        mode: Optional[str] = None,
         resume: str = "auto",
         rng: bool = True,
         token: Optional[str] = None,
@@ -77,8 +85,7 @@ class Checkpointer:
         self._resume = choice("resume", resume, _WANTED)
         self._on_busy = choice("on_busy", on_busy, ("skip", "wait"))
         self._on_no_agent = choice("on_no_agent", on_no_agent, ("fail", "warn"))
-        if not isinstance(keep_last, int) or keep_last < 1:
-            raise Refused("keep_last must be at least 1", repr(keep_last))
+        self._policy = policy(keep_last, keep_every, keep_best, monitor, mode)
         self._rng = rng
         self._frozen = Frozen(frozen)
         self._staging_timeout, self._close_timeout = float(staging_timeout), float(close_timeout)
@@ -90,10 +97,10 @@ class Checkpointer:
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._token = token or secrets.token_hex(16)
-        self._keep_last, self._budget = keep_last, budget
+        self._budget = budget
         self._session: Optional[Session] = None
         with self._agent_wanted():
-            self._session = Session(self._store, self._run, self._token, self._keep_last, self._budget)
+            self._session = Session(self._store, self._run, self._token, self._policy, self._budget)
         _live.add(self)
 
     # Restoring
@@ -440,7 +447,7 @@ class Checkpointer:
 
     def _there(self) -> Session:
         if self._session is None:
-            self._session = Session(self._store, self._run, self._token, self._keep_last, self._budget)
+            self._session = Session(self._store, self._run, self._token, self._policy, self._budget)
         return self._session
 
     def _usable(self) -> None:

@@ -15,6 +15,7 @@ from torch import nn
 
 import keepstone
 from keepstone import AgentUnavailable, Busy, Checkpointer, Refused
+from keepstone._options import policy
 
 
 def stored(fake: FakeAgent, id: str) -> dict[str, Any]:
@@ -242,13 +243,43 @@ def test_a_forked_child_neither_speaks_nor_ends_the_parents_lock(one_fake: FakeA
 def test_foreign_spellings_are_answered_with_ours(one_fake: FakeAgent) -> None:
     with pytest.raises(TypeError, match="save_total_limit is keep_last here"):
         Checkpointer("/tmp/ks-fake", "run", save_total_limit=3)  # type: ignore[arg-type]
-    for options in ({"every": "10min"}, {"every": 0}, {"resume": "maybe"}, {"on_busy": "drop"}, {"keep_last": 0}):
+    for foreign, ours in (
+        ("save_top_k", "keep_best"),
+        ("metric_for_best_model", "monitor"),
+        ("keep_period", "keep_every"),
+        ("best_mode", "mode"),
+    ):
+        with pytest.raises(TypeError, match=f"{foreign} is {ours} here"):
+            Checkpointer("/tmp/ks-fake", "run", **{foreign: 3})  # type: ignore[arg-type]
+    for options in (
+        {"every": "10min"},
+        {"every": 0},
+        {"resume": "maybe"},
+        {"on_busy": "drop"},
+        {"keep_last": 0},
+        {"keep_every": "often"},
+        {"keep_best": 1},
+        {"keep_best": 1, "monitor": "loss"},
+        {"mode": "min"},
+    ):
         with pytest.raises(Refused):
             Checkpointer("/tmp/ks-fake", "run", **options)  # type: ignore[arg-type]
     with pytest.raises(Refused, match="file system"):
         Checkpointer("s3://bucket/x", "run")
     with pytest.raises(Refused, match="whole number"), Checkpointer("/tmp/ks-fake", "run") as ckpt:
         ckpt.save(1.5, {})  # type: ignore[arg-type]
+
+
+def test_the_rules_are_sent_as_the_store_has_them() -> None:
+    assert policy("all", None, 0, None, None) == {"keep_last": "all"}
+    assert policy(2, "1000steps", 0, None, None) == {"keep_last": 2, "keep_every": ["1000steps"]}
+    assert policy(1, ["10 steps", "6h"], 2, "val_loss", "min") == {
+        "keep_last": 1,
+        "keep_every": ["10 steps", "6h"],
+        "keep_best": 2,
+        "monitor": "val_loss",
+        "mode": "min",
+    }
 
 
 def test_a_compiled_model_has_the_names_of_the_model(one_fake: FakeAgent) -> None:

@@ -3,6 +3,7 @@ package dev.keepstone.agent;
 import dev.keepstone.client.AgentStarter;
 import dev.keepstone.client.Client;
 import dev.keepstone.client.ClientEnvironment;
+import dev.keepstone.client.Keep;
 import dev.keepstone.client.Launch;
 import dev.keepstone.client.Restore;
 import dev.keepstone.client.Saved;
@@ -86,7 +87,8 @@ final class TortureTrainer {
   }
 
   private void train(long token) {
-    Launch launch = new Launch(store, "run", Long.toHexString(token), 0, 1, "latest", KEEP_LAST);
+    Launch launch =
+        new Launch(store, "run", Long.toHexString(token), 0, 1, "latest", Keep.last(KEEP_LAST));
     Answer.Start started = persistent(() -> client.start(launch));
     String parent = started.parent();
     say("parent " + (parent == null ? "none" : parent));

@@ -2,6 +2,7 @@ package dev.keepstone.demo;
 
 import dev.keepstone.client.AgentStarter;
 import dev.keepstone.client.ClientEnvironment;
+import dev.keepstone.client.Keep;
 import dev.keepstone.client.Launch;
 import dev.keepstone.client.Saved;
 import dev.keepstone.core.failure.KeepstoneException;
@@ -71,7 +72,8 @@ final class TrainerMain {
             new ClientEnvironment.Clocks(Clock.systemUTC(), System::nanoTime),
             ClientEnvironment.Patience.DEFAULT);
     String token = HexFormat.of().toHexDigits(random.nextLong());
-    Launch launch = new Launch(store, options.run(), token, 0, 1, "latest", options.keep());
+    Launch launch =
+        new Launch(store, options.run(), token, 0, 1, "latest", Keep.last(options.keep()));
     try (Checkpoints checkpoints =
         Checkpoints.begin(environment, launch, training, "keepstone demo")) {
       Json.Builder first = first();

@@ -1,6 +1,5 @@
 package dev.keepstone.client;
 
-import dev.keepstone.core.json.Json;
 import dev.keepstone.segment.wire.Request;
 import java.nio.file.Path;
 
@@ -12,12 +11,12 @@ import java.nio.file.Path;
 /// @param rank of this process, below `world`
 /// @param world ranks of the launch
 /// @param wanted what to continue from: `latest`, `must`, `fresh`, or which checkpoint
-/// @param keepLast checkpoints that retention keeps
+/// @param keep what retention keeps
 public record Launch(
-    Path store, String run, String token, int rank, int world, String wanted, int keepLast) {
+    Path store, String run, String token, int rank, int world, String wanted, Keep keep) {
   /// A trainer of one rank that continues from the latest checkpoint and keeps three.
   public static Launch single(Path store, String run, String token) {
-    return new Launch(store, run, token, 0, 1, "latest", 3);
+    return new Launch(store, run, token, 0, 1, "latest", Keep.last(3));
   }
 
   Request.Start request() {
@@ -28,6 +27,6 @@ public record Launch(
         rank,
         world,
         wanted,
-        Json.object().put("keep_last", keepLast).build());
+        keep.toJson());
   }
 }
