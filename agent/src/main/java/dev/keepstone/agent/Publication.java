@@ -20,14 +20,13 @@ import dev.keepstone.store.part.Refusal;
 import dev.keepstone.store.part.ShardReceipt;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.run.Run;
-import dev.keepstone.store.run.TombsSeen;
+import dev.keepstone.store.run.View;
 import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -142,13 +141,11 @@ final class Publication {
       findStored(attempt, run);
       owners = segment.sharing.owners();
     }
-    Map<CheckpointId, Boolean> usable = new HashMap<>();
     List<@Nullable ShardReceipt> used = new ArrayList<>();
+    View view = owners.stream().allMatch(Objects::isNull) ? null : run.look();
     for (Owner owner : owners) {
-      used.add(
-          owner != null && usable.computeIfAbsent(owner.home(), home -> mayUse(home, run))
-              ? owner.used()
-              : null);
+      boolean may = owner != null && view != null && mayUse(owner.home(), view);
+      used.add(owner != null && may ? owner.used() : null);
     }
     return used;
   }
@@ -169,16 +166,16 @@ final class Publication {
     }
   }
 
-  /// Whether a checkpoint is there and likely to stay until its use is known: committed, on the
-  /// line, and nobody wishes to delete it. What changes after this look is seen before the manifest
-  /// ([Commit]).
-  private static boolean mayUse(CheckpointId home, Run run) {
-    TombsSeen tombs = run.tombs(home);
-    return run.findManifest(home).isPresent()
-        && run.starts().line().has(home)
-        && !tombs.purged(home)
-        && !tombs.doubtful(home)
-        && tombs.open(home).isEmpty();
+  /// Whether a checkpoint is there, good as far as anybody knows, and likely to stay until its use
+  /// is known: committed, on the line, and nobody wishes to delete it. What changes after this look
+  /// is seen before the manifest ([Commit]).
+  private static boolean mayUse(CheckpointId home, View view) {
+    return view.manifests().containsKey(home)
+        && view.starts().line().has(home)
+        && !view.tombs().purged(home)
+        && !view.tombs().doubtful(home)
+        && view.tombs().open(home).isEmpty()
+        && !view.quarantined(home);
   }
 
   /// @return what stands under the rank's name now

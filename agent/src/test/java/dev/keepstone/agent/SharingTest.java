@@ -1,8 +1,10 @@
 package dev.keepstone.agent;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.keepstone.core.bytes.Disk;
+import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.segment.layout.RegisteredPiece;
 import dev.keepstone.segment.wire.Answer;
@@ -112,6 +114,20 @@ final class SharingTest {
     }
     assertThat(store.resolve("run/checkpoints/1-1/model.safetensors.index.json")).exists();
     assertThat(store.resolve("run/checkpoints/1-3/model.safetensors.index.json")).doesNotExist();
+  }
+
+  @Test
+  void theBudgetHasToHoldWhatIsFrozenOnce() throws Exception {
+    // Head and layout, two slots, constant area: 2 MiB each.
+    node.start(8 * MIB - 1, Duration.ofSeconds(90), Disk.local());
+    try (RawTrainer trainer = node.trainer(FIRST)) {
+      trainer.start(store, "t1", 100);
+      assertThatThrownBy(() -> trainer.register(lora("frozen"), null))
+          .isInstanceOf(KeepstoneException.Refused.class)
+          .hasMessageContaining("two slots need 8388608 bytes of shared memory");
+      trainer.register(RawTrainer.floats("model", 10_000, "lora"), null);
+      saved(trainer, 1);
+    }
   }
 
   @Test

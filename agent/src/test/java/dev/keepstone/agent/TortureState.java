@@ -13,15 +13,23 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /// A training state of some MiB in which every byte follows from the step, the tensor and the
 /// place.
 final class TortureState {
   /// Elements of eight bytes of each tensor, by name.
   private static final Map<String, Integer> TENSORS =
-      Map.of("embed", 130_001, "head", 7, "empty", 0, "moment", 140_000, "square", 60_000);
+      Map.of(
+          "embed", 130_001, "head", 7, "empty", 0, "moment", 140_000, "square", 60_000, "base",
+          100_003, "still", 150_000);
 
-  private static final List<String> MODEL = List.of("embed", "head", "empty");
+  private static final List<String> MODEL = List.of("embed", "head", "empty", "base", "still");
+
+  /// What never changes: promised by the trainer, and seen by the agent alone.
+  private static final String FROZEN = "base";
+
+  private static final Set<String> UNCHANGING = Set.of(FROZEN, "still");
   private static final List<String> OPTIMIZER = List.of("moment", "square");
 
   private final Map<String, MemorySegment> memory = new LinkedHashMap<>();
@@ -40,7 +48,8 @@ final class TortureState {
 
   /// The i-th element.
   private static long expected(String tensor, long step, long i) {
-    long mixed = (step * 0x9E3779B97F4A7C15L ^ tensor.hashCode()) + i * 0xBF58476D1CE4E5B9L;
+    long of = UNCHANGING.contains(tensor) ? 0 : step;
+    long mixed = (of * 0x9E3779B97F4A7C15L ^ tensor.hashCode()) + i * 0xBF58476D1CE4E5B9L;
     return mixed ^ mixed >>> 29;
   }
 
@@ -77,7 +86,9 @@ final class TortureState {
   Registration registration() {
     Json.Obj none = Json.object().build();
     return new Registration(
-        List.of("embed", "moment", "head", "empty", "square").stream().map(this::source).toList(),
+        List.of("embed", "moment", "base", "head", "still", "empty", "square").stream()
+            .map(this::source)
+            .toList(),
         tree(Json.object().put("~", "hole").put("v", 0).build()),
         none,
         Json.object().put("client", "torture").build(),
@@ -90,6 +101,7 @@ final class TortureState {
       throw new IllegalStateException(name);
     }
     Tensor tensor = new Tensor(name, Dtype.I64, new Shape(List.of(bytes.byteSize() / 8)));
-    return Source.of(MODEL.contains(name) ? "model" : "optimizer", tensor, bytes);
+    Source source = Source.of(MODEL.contains(name) ? "model" : "optimizer", tensor, bytes);
+    return name.equals(FROZEN) ? source.asFrozen() : source;
   }
 }

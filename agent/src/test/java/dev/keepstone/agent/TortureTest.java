@@ -208,7 +208,7 @@ final class TortureTest {
     for (Part part : run.parts(run.manifest(id))) {
       for (ShardReceipt shard : part.shards()) {
         byte[] file =
-            Files.readAllBytes(store.resolve("run/checkpoints/" + id + "/" + shard.file()));
+            Files.readAllBytes(store.resolve("run/checkpoints/" + id).resolve(shard.path()));
         for (PieceReceipt piece : shard.pieces()) {
           MemorySegment bytes = MemorySegment.ofArray(file).asSlice(piece.at(), piece.bytes());
           assertThat(TortureState.wrong(piece.piece().tensor().name(), id.step(), 0, bytes))

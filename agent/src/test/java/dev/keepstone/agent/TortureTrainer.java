@@ -97,6 +97,7 @@ final class TortureTrainer {
       step = CheckpointId.parse(parent).step();
       persistent(() -> restore(parent));
     }
+    state.set(0);
     persistent(() -> client.register(state.registration()));
     while (true) {
       long next = ++step;

@@ -28,6 +28,8 @@ import org.jspecify.annotations.Nullable;
 /// @param state `complete`, `saving`, `incomplete` or `failed`
 /// @param onLine whether it counts for `latest`
 /// @param freed when an announced deletion may free its bytes; null where none is announced
+/// @param bytes of its shards, wherever they lie
+/// @param usedBytes how many of them lie in the folders of others
 /// @param created when its trainer let go of it; null where no part tells
 /// @param metrics of the save, and later ones on top
 /// @param marks what became known of it later
@@ -39,6 +41,7 @@ record Listed(
     @Nullable Instant freed,
     String health,
     long bytes,
+    long usedBytes,
     @Nullable Instant created,
     Json.Obj metrics,
     Marks marks,
@@ -117,6 +120,7 @@ record Listed(
         announced.map(found -> found.created().plus(found.grace())).orElse(null),
         summary.health().text(),
         summary.bytes(),
+        summary.usedBytes(),
         created(run, summary),
         view.metrics(id),
         Marks.of(view, id),
@@ -149,6 +153,7 @@ record Listed(
         null,
         "unknown",
         attempt.bytes(),
+        0,
         null,
         Json.object().build(),
         Marks.NONE,
@@ -166,6 +171,7 @@ record Listed(
         .put("quarantined", marks.quarantined)
         .put("health", health)
         .put("bytes", bytes)
+        .put("used_bytes", usedBytes)
         .put("created", created == null ? null : created.toString())
         .put("metrics", metrics)
         .put("tags", Json.array(marks.tags.stream().map(Json::of).toList()))

@@ -122,7 +122,8 @@ final class Ls implements Verb {
   private void tell(String name, View view, List<Listed> checkpoints, Console console) {
     Instant now = console.shell().clock().instant();
     long complete = checkpoints.stream().filter(c -> c.state().equals("complete")).count();
-    long bytes = checkpoints.stream().mapToLong(Listed::bytes).sum();
+    long bytes =
+        checkpoints.stream().mapToLong(listed -> listed.bytes() - listed.usedBytes()).sum();
     StringBuilder head = new StringBuilder(name);
     head.append("   ").append(Units.count(complete, "checkpoint"));
     head.append(" · ").append(Units.size(bytes));

@@ -82,7 +82,6 @@ final class Show implements Verb {
     return Answer.of(
         fields
             .put("tensors", manifest.summary().tensors())
-            .put("used_bytes", manifest.summary().usedBytes())
             .put("components", Json.array(components(parts).stream().map(Json::of).toList()))
             .put("ranks", manifest.summary().world())
             .put("shards", Json.array(shards(parts)))

@@ -35,7 +35,8 @@ public final class Sharing {
 
   private static final int MOST_DOUBLINGS = 10;
 
-  /// Comparisons that are left out at most where nothing was found equal.
+  /// Comparisons that are left out at most where next to nothing was found equal: the slot of the
+  /// generation before is then lent again without waiting for its turn.
   private static final int LONGEST_PAUSE = 16;
 
   private static final long LEAST_GAIN = 1 << 20;
@@ -208,14 +209,14 @@ public final class Sharing {
   }
 
   private void count(boolean[] same, boolean[] compared) {
-    boolean any = false;
+    long unchanged = 0;
     for (int i = 0; i < equal.length; i++) {
       if (!compared[i]) {
         continue;
       }
       if (same[i]) {
         equal[i]++;
-        any |= layout.pieces().get(i).piece().byteLength() > 0;
+        unchanged += layout.pieces().get(i).piece().byteLength();
       } else {
         if (equal[i] >= needed[i]) {
           needed[i] = Math.min(MOST_STEADY, 2 * needed[i]);
@@ -223,7 +224,8 @@ public final class Sharing {
         equal[i] = 0;
       }
     }
-    pause = any ? 0 : Math.clamp(2L * pause, 1, LONGEST_PAUSE);
+    boolean worth = unchanged > layout.capturedLength() / GAIN_SHARE;
+    pause = worth ? 0 : Math.clamp(2L * pause, 1, LONGEST_PAUSE);
     skip = pause;
   }
 
