@@ -14,6 +14,7 @@ import dev.keepstone.store.commit.Commit;
 import dev.keepstone.store.commit.PartOutcome;
 import dev.keepstone.store.commit.Published;
 import dev.keepstone.store.deletion.Ages;
+import dev.keepstone.store.deletion.Author;
 import dev.keepstone.store.deletion.Deletion;
 import dev.keepstone.store.deletion.DeletionEvent;
 import dev.keepstone.store.deletion.Garbage;
@@ -219,7 +220,8 @@ final class Lives {
           named.forEach(world.promises::unwanted);
           requireNoFailure(deletion.announce(new Plan(entries, List.of()), new Wish.Named()));
           if (process.luck.nextInt(3) == 0) {
-            Undo.undo(run, Undo.open(run.look().tombs(), named));
+            Author author = Author.of(run, process.clock, process.nonce, "undoer");
+            Undo.undo(run, Undo.open(run.look().tombs(), named), author);
           }
           for (int round = 0; round < 3; round++) {
             process.clock.pause(Duration.ofSeconds(60));
@@ -235,7 +237,8 @@ final class Lives {
 
   private static void collect(Run run, StoreClock clock, String nonce) {
     Ages ages = Ages.ask(run, nonce);
-    Deletion deletion = new Deletion(run, clock, nonce, Deletion.AUTOMATIC_GRACE, ages);
+    Author author = Author.of(run, clock, nonce, "collector");
+    Deletion deletion = new Deletion(run, clock, author, Deletion.AUTOMATIC_GRACE, ages);
     requireNoFailure(deletion.collect(Garbage.find(run, ages)).events());
   }
 
