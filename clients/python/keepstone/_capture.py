@@ -6,7 +6,7 @@ import json
 from typing import Any, Optional
 
 from . import _dtypes
-from ._frozen import Mark, moved
+from ._frozen import Marks
 from ._layout import Piece
 from ._segment import Segment, array, view
 
@@ -20,7 +20,7 @@ class Capture:
         self._torch = [index for index, piece in enumerate(pieces) if piece.kind == "torch" and not piece.frozen]
         self._others = [index for index, piece in enumerate(pieces) if piece.kind != "torch"]
         self._all = len(self._torch) == len(pieces)
-        self._marks: list[Mark] = []
+        self._marks: Optional[Marks] = None
         self._views: list[Optional[list[Any]]] = [None] * segment.slots
         for slot in range(segment.slots):
             self._destinations(slot)
@@ -60,19 +60,20 @@ class Capture:
 
     def fill_constants(self, begin: int, tensors: list[Any]) -> None:
         """Copies the frozen tensors into the constant area at `begin` of the file: once, before the first seal."""
-        into, sources = [], []
+        into, sources, names = [], [], {}
         for index, (piece, at) in enumerate(zip(self._pieces, self._at)):
             if piece.frozen:
                 size = _dtypes.size_of(piece.dtype, piece.shape)
                 into.append(view(self._segment.map, begin + at, piece.dtype, piece.shape, size))
                 sources.append(tensors[index])
-                self._marks.append(Mark.of(index, f"{piece.component}.{piece.name}", tensors[index]))
-        if into:
+                names[index] = f"{piece.component}.{piece.name}"
+        if names:
+            self._marks = Marks(names, tensors)
             _copy(into, sources)
 
     def moved(self, tensors: list[Any]) -> bool:
         """Whether a frozen tensor lies elsewhere than when it was captured. Refuses one that was written to."""
-        return moved(self._marks, tensors)
+        return self._marks is not None and self._marks.moved(tensors)
 
     def release(self) -> None:
         """Drops the views, so that the mapping can go."""

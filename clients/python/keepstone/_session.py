@@ -187,8 +187,7 @@ class Session:
         self._layout = answer["layout"]
         self._capture = Capture(segment, plan.pieces, answer["at"])
         segment.populated()
-        if any(piece.frozen for piece in plan.pieces):
-            self._capture.fill_constants(answer["constant_offset"], tensors)
+        self._capture.fill_constants(answer.get("constant_offset", 0), tensors)
         self._segment, self.plan = segment, plan
         self._told = self.news()  # answers to seals of the layout before
         self.replan = False
