@@ -142,6 +142,10 @@ class Session:
     def started(self) -> Optional[dict[str, Any]]:
         return self._start
 
+    def report(self, which: str, metrics: dict[str, Any]) -> str:
+        """Writes metrics of a checkpoint down in the store; gives its id."""
+        return str(self._call("report", which=which, metrics=metrics)["id"])
+
     def open(self, id: str) -> dict[str, Any]:
         """Opens a checkpoint for restoring."""
         return self._call("open", id=id)

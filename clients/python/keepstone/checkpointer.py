@@ -333,6 +333,22 @@ class Checkpointer:
                 'call restore(state) before the first save, or begin anew with resume="never"',
             )
 
+    def report(self, step: Union[int, str], metrics: dict[str, Any]) -> None:
+        """Metrics that came after the save of `step`, which may still be on its way: `best` and retention count them. Returns when they are in the store.
+
+        Instead of a step, an id (`"3-500"`) or a tag names a checkpoint of an earlier start. Of two reports of one name the later counts.
+        """
+        with self._lock:
+            self._usable()
+            which = step if isinstance(step, str) else str(_step_number(step))
+            encoded = _metrics(metrics)
+            if not encoded:
+                return
+            with self._agent_wanted():
+                session = self._there()
+                session.start(_WANTED[self._resume])
+                session.report(which, encoded)
+
     # Waiting and ending
 
     def wait(self) -> None:

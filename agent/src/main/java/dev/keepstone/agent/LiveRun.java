@@ -8,7 +8,6 @@ import dev.keepstone.segment.wire.Answer;
 import dev.keepstone.segment.wire.Ended;
 import dev.keepstone.segment.wire.WireError;
 import dev.keepstone.store.fact.Fact;
-import dev.keepstone.store.journal.Journal;
 import dev.keepstone.store.part.Refusal;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.run.Run;
@@ -46,6 +45,7 @@ final class LiveRun implements AutoCloseable {
   private final EventLog events;
   private final Node node;
   private final Pace pace;
+  private final FactWriter facts;
   private final Upkeep upkeep;
   private final Publication publication;
   private final Thread thread;
@@ -70,6 +70,7 @@ final class LiveRun implements AutoCloseable {
     this.node = node;
     this.pace = new Pace(node.clock()::nanos);
     pace.limit(options.limitRate());
+    this.facts = new FactWriter(this, node);
     this.upkeep = new Upkeep(this, events, node, options.grace());
     this.publication = new Publication(this, roster, events, node);
     this.thread = Thread.ofPlatform().daemon().name("drain-" + key.run()).unstarted(this::work);
@@ -82,6 +83,11 @@ final class LiveRun implements AutoCloseable {
 
   RunKey key() {
     return key;
+  }
+
+  /// What becomes known of its checkpoints after their commit.
+  FactWriter facts() {
+    return facts;
   }
 
   Pace pace() {
@@ -155,7 +161,7 @@ final class LiveRun implements AutoCloseable {
   /// more: whoever looks next finds it out again.
   void record(Fact.Verdict verdict) {
     try {
-      Journal.of(open(), node.clock(), node.nonce(), "keepstone agent").append(List.of(verdict));
+      facts.journal().append(List.of(verdict));
     } catch (KeepstoneException e) {
       events.note("the verdict on " + key + "@" + verdict.id() + " is not kept: " + e.what());
     }
@@ -184,6 +190,12 @@ final class LiveRun implements AutoCloseable {
     synchronized (roster) {
       start = Math.max(start, number);
     }
+  }
+
+  /// A trainer gave these retention rules: readers without a trainer go by them too.
+  void policy(Json.Obj rules) {
+    facts.policy(rules);
+    upkeep.noted();
   }
 
   /// Whether something of a dead trainer has no part yet. What has one is not waited for: a start
@@ -306,7 +318,11 @@ final class LiveRun implements AutoCloseable {
       roster.end(attempt, ended);
     }
     roster.sweep();
-    if (ended instanceof Ended.Committed) {
+    if (ended instanceof Ended.Committed(String _, double ms)) {
+      // One rank speaks for all; 0 is the word of an agent that was not there.
+      if (ms > 0 && attempt.segment().file.layout().owner().rank() == 0) {
+        facts.add(new Fact.Durable(attempt.id(), ms));
+      }
       upkeep.committed(attempt.segment().file.layout().owner().policy());
     }
   }

@@ -68,6 +68,9 @@ final class Starting {
               request.policy());
       live.started(started.start());
     }
+    if (request.rank() == 0) {
+      live.policy(request.policy());
+    }
     return answer(run, started, hasCheckpoints);
   }
 

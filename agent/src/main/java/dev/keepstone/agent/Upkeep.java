@@ -6,6 +6,7 @@ import dev.keepstone.core.json.Json;
 import dev.keepstone.core.json.JsonException;
 import dev.keepstone.store.deletion.Deletion;
 import dev.keepstone.store.deletion.DeletionEvent;
+import dev.keepstone.store.journal.Snapshots;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.retention.KeepRules;
 import dev.keepstone.store.run.Run;
@@ -32,6 +33,7 @@ final class Upkeep implements AutoCloseable {
   private @Nullable KeepRules wanted;
   // Of the thread's own.
   private @Nullable Deletion deletion;
+  private boolean failed;
 
   private boolean due;
   private boolean pending;
@@ -81,7 +83,13 @@ final class Upkeep implements AutoCloseable {
     }
   }
 
-  private synchronized KeepRules next() throws InterruptedException {
+  /// Something waits to be written down.
+  synchronized void noted() {
+    notifyAll();
+  }
+
+  /// The rules of the next round; null where there is only something to write down.
+  private synchronized @Nullable KeepRules next() throws InterruptedException {
     while (true) {
       KeepRules rules = wanted;
       if (rules != null && due) {
@@ -94,12 +102,19 @@ final class Upkeep implements AutoCloseable {
         wait(Math.max(SHORTEST_ROUND_MILLIS, grace.toMillis() / ROUNDS));
         return rules;
       }
+      if (live.facts().isWaiting() && !failed) {
+        return null;
+      }
       wait();
     }
   }
 
-  private void round(KeepRules asked) throws InterruptedException {
+  private void round(@Nullable KeepRules asked) throws InterruptedException {
     boolean open = true;
+    write();
+    if (asked == null) {
+      return;
+    }
     try {
       deletion().tick(asked, Set.copyOf(live.underWay())).forEach(this::tell);
       Run run = live.open();
@@ -115,6 +130,23 @@ final class Upkeep implements AutoCloseable {
       pending = open;
     }
     live.changed();
+  }
+
+  /// Writes down what waits, and now and then all that is known in one object.
+  private void write() throws InterruptedException {
+    try {
+      if (live.facts().write()) {
+        Snapshots.takeWhenDue(live.open(), node.clock());
+      }
+      failed = false;
+    } catch (RuntimeException e) {
+      if (Thread.interrupted()) {
+        throw new InterruptedException("the agent ends");
+      }
+      // The next commit tries again.
+      failed = true;
+      events.note("facts of " + live.key() + ": " + e);
+    }
   }
 
   /// The run's deletion, with what it has seen of announced ones; rules may change under it.

@@ -9,6 +9,7 @@ import dev.keepstone.segment.wire.Ended;
 import dev.keepstone.segment.wire.Request;
 import dev.keepstone.store.part.Refusal;
 import dev.keepstone.store.reference.CheckpointId;
+import dev.keepstone.store.reference.Which;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -39,6 +40,7 @@ final class Verbs implements Talk {
       case Request.Sealed sealed -> sealed(sealed);
       case Request.Refuse refuse -> refuse(refuse);
       case Request.Wait(String id, long timeoutMs) -> await(id, timeoutMs);
+      case Request.Report report -> report(report);
       case Request.Close _ -> close();
       case Request.Status _ -> agent.status();
       case Request.Events _, Request.Stop _ -> new Answer.Ok();
@@ -289,6 +291,23 @@ final class Verbs implements Talk {
   private static KeepstoneException.Busy busy(String what, long timeoutMs) {
     return new KeepstoneException.Busy(
         "not durable after " + timeoutMs + " ms", what, "wait longer, or look at agent status");
+  }
+
+  private Answer.Report report(Request.Report report) {
+    Trainer mine = greeted();
+    Which which = Which.parse(report.which(), run().key() + "@" + report.which());
+    return run()
+        .facts()
+        .report(
+            mine.member().start(),
+            which,
+            report.metrics(),
+            id -> {
+              synchronized (roster) {
+                return mine.open.containsKey(id)
+                    || mine.earlier(id).filter(Ended.Committed.class::isInstance).isPresent();
+              }
+            });
   }
 
   private Answer.Ok close() {

@@ -121,6 +121,9 @@ public sealed interface Answer {
     }
   }
 
+  /// The checkpoint about which something was written down.
+  record Report(String id) implements Answer {}
+
   /// The slot that is lent, and for which generation.
   record Lend(int slot, long generation) implements Answer {}
 

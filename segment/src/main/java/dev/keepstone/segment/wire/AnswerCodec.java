@@ -41,6 +41,7 @@ public final class AnswerCodec {
               .put("chunks", Json.array(chunks.stream().map(AnswerCodec::chunk).toList()))
               .put("end", end);
       case Answer.Register register -> register(frame, register);
+      case Answer.Report(String id) -> frame.put("id", id);
       case Answer.Lend(int slot, long generation) ->
           frame.put("slot", slot).put("generation", generation);
       case Answer.Sealed(String id, List<Ended> ended, boolean replan) ->
@@ -247,6 +248,11 @@ public final class AnswerCodec {
         WireFields.atLeast(frame, "bytes", 0),
         WireFields.atLeast(frame, "free", 0),
         WireFields.atLeast(frame, "retained", 0));
+  }
+
+  static Answer.Report report(Json.Obj frame) {
+    good(frame);
+    return new Answer.Report(frame.text("id"));
   }
 
   static Answer.Lend lend(Json.Obj frame) {

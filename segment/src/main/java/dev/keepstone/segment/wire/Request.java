@@ -210,6 +210,22 @@ public sealed interface Request<A extends Answer> {
     }
   }
 
+  /// Metrics of a checkpoint that came after its save.
+  ///
+  /// @param which a step, an id, or any other choice of a reference
+  /// @param metrics numbers; those that are not finite in the state tree's form
+  record Report(String which, Json.Obj metrics) implements Request<Answer.Report> {
+    @Override
+    public String verb() {
+      return "report";
+    }
+
+    @Override
+    public Answer.Report readAnswer(Json.Obj frame) {
+      return AnswerCodec.report(frame);
+    }
+  }
+
   /// Sets the drain's limit for a run.
   ///
   /// @param limitRate bytes per second; null for none

@@ -53,6 +53,8 @@ public final class RequestCodec {
           frame.put("step", step).put("why", why).put("detail", detail);
       case Request.Wait(String id, long timeoutMs) ->
           frame.put("id", id).put("timeout_ms", timeoutMs);
+      case Request.Report(String which, Json.Obj metrics) ->
+          frame.put("which", which).put("metrics", metrics);
       case Request.Events(long after) -> frame.put("after", after);
       case Request.Rate(String store, String run, Long limitRate) ->
           frame.put("store", store).put("run", run).put("limit_rate", WireFields.orNull(limitRate));
@@ -112,6 +114,7 @@ public final class RequestCodec {
           new Request.Refuse(
               WireFields.step(frame, "step"), frame.text("why"), frame.text("detail"));
       case "wait" -> new Request.Wait(WireFields.textOrNull(frame, "id"), timeout(frame));
+      case "report" -> new Request.Report(frame.text("which"), frame.object("metrics"));
       case "close" -> new Request.Close();
       case "status" -> new Request.Status();
       case "events" ->

@@ -75,6 +75,7 @@ class WireExamplesTest {
       "sealed",
       "refuse",
       "wait",
+      "report",
       "close",
       "status",
       "events",
