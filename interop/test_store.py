@@ -255,3 +255,20 @@ def test_several_modules_and_optimizers_keep_apart(agent: Agent, store: pathlib.
         assert same(state["opts"][name].state_dict(), again["opts"][name].state_dict())
     assert same(state["ema"].state_dict(), again["ema"].state_dict())
     assert sorted(load_file(shard(store, "1-1", "nets.gen"))) == ["bias", "weight"]
+
+
+def test_metrics_reported_later_and_tags_choose_what_is_restored(agent: Agent, store: pathlib.Path) -> None:
+    state = {"model": nn.Linear(2, 2)}
+    run = f"{store}/run"
+    with Checkpointer(store, "run") as ckpt:
+        for step in (1, 2, 3):
+            ckpt.save(step, state, metrics={"loss": float(step)})
+        ckpt.report(2, {"val_loss": 0.25})
+        ckpt.wait()
+    shown = agent.keepstone("show", f"{run}@1-2")
+    assert shown["metrics"] == {"loss": 2.0, "val_loss": 0.25}
+    assert agent.keepstone("tag", f"{run}@1-2", "paper")["tags"] == ["paper"]
+    with Checkpointer(store, "run") as ckpt:
+        at = ckpt.restore(state, which="paper")
+        assert at is not None and at.id == "1-2"
+    assert agent.keepstone("show", f"{run}@1-2")["durable_ms"] is not None

@@ -254,6 +254,9 @@ class FakeAgent:
             if found == generation and client["states"][slot] == "LENT":
                 self.do_sealed(client, {"slot": slot, "generation": generation, "step": step})
 
+    def do_report(self, client: dict, request: dict) -> dict:
+        return {"id": f"{client['start']}-{request['which']}" if request["which"].isdigit() else request["which"]}
+
     def do_wait(self, client: dict, request: dict) -> dict:
         def over() -> bool:
             if request["id"] is not None:

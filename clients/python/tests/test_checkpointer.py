@@ -179,6 +179,22 @@ def test_metrics_are_numbers_of_any_library(one_fake: FakeAgent) -> None:
     assert {**at.metrics, "d": None} == {"a": 0.5, "b": 2.0, "c": 3, "d": None} and at.metrics["d"] != at.metrics["d"]
 
 
+def test_metrics_may_come_after_the_save(one_fake: FakeAgent) -> None:
+    state = {"t": torch.ones(1)}
+    with Checkpointer("/tmp/ks-fake", "run") as ckpt:
+        ckpt.save(1, state)
+        ckpt.report(1, {"val_loss": torch.tensor(0.5), "d": float("nan")})
+        ckpt.report("1-1", {"n": np.int64(3)})
+        ckpt.report(1, {})
+        with pytest.raises(Refused, match="number"):
+            ckpt.report(1, {"a": "high"})
+    reports = [request for request in one_fake.requests if request["do"] == "report"]
+    assert reports == [
+        {"do": "report", "which": "1", "metrics": {"val_loss": 0.5, "d": {"~": "float", "v": "nan"}}},
+        {"do": "report", "which": "1-1", "metrics": {"n": 3}},
+    ]
+
+
 def test_a_lost_agent_is_greeted_again_with_the_last_seal(one_fake: FakeAgent) -> None:
     state = {"t": torch.ones(3)}
     with Checkpointer("/tmp/ks-fake", "run") as ckpt:
