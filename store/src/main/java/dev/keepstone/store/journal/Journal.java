@@ -5,7 +5,6 @@ import dev.keepstone.store.fact.Batch;
 import dev.keepstone.store.fact.Fact;
 import dev.keepstone.store.fact.Stamp;
 import dev.keepstone.store.object.Names.BatchName;
-import dev.keepstone.store.run.FactsSeen;
 import dev.keepstone.store.run.Run;
 import dev.keepstone.store.tier.Put;
 import java.time.Instant;
@@ -15,16 +14,13 @@ import java.util.List;
 /// One process's pen for the facts of one run. What [#append] returned from is there for ever; what
 /// it threw on may be there or not.
 ///
-/// Safe for use by several threads. One process has one journal for a run: two would take each
-/// other's numbers, which costs time and nothing else.
+/// Safe for use by several threads. Several journals of one nonce must share their [Run], which
+/// gives out the numbers.
 public final class Journal {
   private final Run run;
   private final InstantSource clock;
   private final String nonce;
   private final String by;
-
-  /// The last number used; -1 before the first look.
-  private long sequence = -1;
 
   private Instant last = Instant.EPOCH;
 
@@ -56,15 +52,12 @@ public final class Journal {
   }
 
   private void put(List<Fact> facts) {
-    if (sequence < 0) {
-      sequence = highest(run.lookAtFacts());
-    }
     Instant newest = run.knownFacts().newest();
     last = Stamp.after(newest.isAfter(last) ? newest : last, clock.instant());
     while (true) {
       // A number is used once, whatever became of it: a put whose outcome is unknown may still
       // land, and what lands under its name must be what was written then.
-      BatchName name = new BatchName(nonce, ++sequence);
+      BatchName name = run.nextBatch(nonce);
       String file = run.names().batch(name);
       byte[] bytes = new Batch(run.uid(), name, last, by, facts).encode();
       switch (run.tier().put(file, bytes)) {
@@ -72,7 +65,7 @@ public final class Journal {
           return;
         }
         case Put.Lost lost -> {
-          // Another journal with our nonce took the number meanwhile.
+          // Another process has our nonce by chance, and took the number.
         }
         case Put.Unknown(String why) ->
             throw new KeepstoneException.OutcomeUnknown(
@@ -81,14 +74,5 @@ public final class Journal {
                 "look whether it is there, and say it again where it is not: twice does no harm");
       }
     }
-  }
-
-  /// Where our nonce was used before, by an earlier journal of this process or by chance: a number
-  /// may look free and be in a snapshot, whose readers would pass over a new batch of that name.
-  private long highest(FactsSeen seen) {
-    return seen.batches().stream()
-        .filter(name -> name.writer().equals(nonce))
-        .mapToLong(BatchName::sequence)
-        .reduce(seen.covers().last(nonce), Math::max);
   }
 }

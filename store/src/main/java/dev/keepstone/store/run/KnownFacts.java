@@ -15,8 +15,10 @@ import dev.keepstone.store.tier.Tier;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.NavigableMap;
 import java.util.NavigableSet;
 import java.util.Optional;
@@ -37,6 +39,7 @@ final class KnownFacts {
   private Covers covers = Covers.NONE;
   private Set<CheckpointId> purged = Set.of();
   private long base;
+  private final Map<String, Long> used = new HashMap<>();
   private FactsSeen.Contained contained = FactsSeen.Contained.NOTHING;
 
   /// @param summaries told what a snapshot says of manifests
@@ -50,6 +53,22 @@ final class KnownFacts {
   /// What is known without looking.
   synchronized Facts facts() {
     return facts;
+  }
+
+  /// The next number of a writer. Where its nonce was used before, by an earlier process or by
+  /// chance, a number may look free and be in a snapshot, whose readers would pass over a new batch
+  /// of that name.
+  synchronized BatchName next(String nonce) {
+    Long last = used.get(nonce);
+    if (last == null) {
+      last =
+          look().batches().stream()
+              .filter(name -> name.writer().equals(nonce))
+              .mapToLong(BatchName::sequence)
+              .reduce(covers.last(nonce), Math::max);
+    }
+    used.put(nonce, last + 1);
+    return new BatchName(nonce, last + 1);
   }
 
   synchronized FactsSeen look() {

@@ -9,6 +9,7 @@ import dev.keepstone.store.object.Decision;
 import dev.keepstone.store.object.Decision.Parent;
 import dev.keepstone.store.object.End;
 import dev.keepstone.store.object.Names;
+import dev.keepstone.store.object.Names.BatchName;
 import dev.keepstone.store.object.Names.HoldName;
 import dev.keepstone.store.object.Names.TombName;
 import dev.keepstone.store.object.Start;
@@ -63,6 +64,10 @@ final class Objects {
   /// Looks at facts alone.
   FactsSeen facts() {
     return facts.look();
+  }
+
+  BatchName nextBatch(String nonce) {
+    return facts.next(nonce);
   }
 
   /// What is known of facts without looking.

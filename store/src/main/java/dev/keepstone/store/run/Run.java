@@ -5,6 +5,7 @@ import dev.keepstone.store.fact.Facts;
 import dev.keepstone.store.manifest.Manifest;
 import dev.keepstone.store.object.Decision;
 import dev.keepstone.store.object.Names;
+import dev.keepstone.store.object.Names.BatchName;
 import dev.keepstone.store.object.Names.HoldName;
 import dev.keepstone.store.object.Names.TombName;
 import dev.keepstone.store.object.RunMarker;
@@ -162,6 +163,12 @@ public final class Run {
   /// Looks at facts alone.
   public FactsSeen lookAtFacts() {
     return objects.facts();
+  }
+
+  /// The name of the next batch of a writer: one that was never used, by this process or by an
+  /// earlier one of that nonce.
+  public BatchName nextBatch(String nonce) {
+    return objects.nextBatch(nonce);
   }
 
   /// What this process has read of facts, without looking: who writes one writes it after these.
