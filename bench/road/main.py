@@ -3,6 +3,7 @@
 import argparse
 import os
 
+import commands
 import drain
 import frozen
 import restore
@@ -14,7 +15,7 @@ import torch
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
     parser = argparse.ArgumentParser(prog="bench/run")
-    parser.add_argument("what", choices=["stall", "drain", "restore", "steptime", "frozen", "all"])
+    parser.add_argument("what", choices=["stall", "drain", "restore", "steptime", "frozen", "import", "verify", "inspect", "all"])
     parser.add_argument("--gib", type=float, nargs="*", default=[1, 4], help="sizes of the state (stall and frozen take all, the others the first)")
     parser.add_argument("--tensors", type=int, nargs="*", default=[300, 5000])
     parser.add_argument("--rounds", type=int, default=9)
@@ -35,6 +36,12 @@ def main():
         restore.run(folder, options.rounds, options.gib[0], options.results)
     if every or options.what == "steptime":
         steptime.run(folder, options.gib[0], options.rate, options.results)
+    if every or options.what == "import":
+        commands.import_(folder, options.rounds, options.gib[0], options.results)
+    if every or options.what == "verify":
+        commands.verify(folder, options.rounds, options.gib[0], options.results)
+    if every or options.what == "inspect":
+        commands.inspect(folder, options.rounds, 100_000, options.results)
 
 
 if __name__ == "__main__":  # a peer's process imports this file again

@@ -79,7 +79,9 @@ final class Importing {
     long bytes = source.tensors().stream().mapToLong(t -> t.tensor().byteLength()).sum();
     try {
       List<ShardReceipt> shards = new ArrayList<>();
-      try (TensorCopy copy = new TensorCopy(source, progress, bytes)) {
+      try (TensorCopy copy =
+          new TensorCopy(
+              source, components.values().stream().flatMap(List::stream).toList(), progress)) {
         for (var component : components.entrySet()) {
           shards.add(shard(component.getKey(), component.getValue(), copy));
         }

@@ -24,12 +24,17 @@ final class Processes implements AutoCloseable {
 
   /// Starts an agent and returns when its socket is there.
   Process agent(String... options) throws IOException, InterruptedException {
+    return agentUnder("", options);
+  }
+
+  /// As [#agent], by a caller with this umask, as in `027`; empty for that of this process.
+  Process agentUnder(String umask, String... options) throws IOException, InterruptedException {
     Files.deleteIfExists(directory.socket());
     List<String> arguments =
         new ArrayList<>(
             List.of("--foreground", "--budget", "64MiB", "--dir", directory.path().toString()));
     arguments.addAll(List.of(options));
-    Process process = java(AgentMain.class, arguments);
+    Process process = start(umask, AgentMain.class, arguments);
     while (!Files.exists(directory.socket())) {
       if (process.waitFor(10, TimeUnit.MILLISECONDS)) {
         throw new IOException("the agent ended with " + process.exitValue());
@@ -39,7 +44,14 @@ final class Processes implements AutoCloseable {
   }
 
   Process java(Class<?> main, List<String> arguments) throws IOException {
+    return start("", main, arguments);
+  }
+
+  private Process start(String umask, Class<?> main, List<String> arguments) throws IOException {
     List<String> command = new ArrayList<>();
+    if (!umask.isEmpty()) {
+      command.addAll(List.of("/bin/sh", "-c", "umask " + umask + "; exec \"$0\" \"$@\""));
+    }
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(AgentJvm.OPTIONS);
     command.add("-cp");

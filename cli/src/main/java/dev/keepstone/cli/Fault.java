@@ -17,13 +17,14 @@ record Fault(ExitCode code, String what, String on, String next) {
 
   /// Whatever ended a verb.
   static Fault of(Throwable error, String verb) {
+    // Deep inside, an interruption looks like a failure of whatever it met.
+    for (Throwable cause = error; cause != null; cause = cause.getCause()) {
+      if (isInterruption(cause)) {
+        return interrupted(verb);
+      }
+    }
     return switch (error) {
       case KeepstoneException failure -> of(failure);
-      case InterruptedException _ -> interrupted(verb);
-      case ClosedByInterruptException _ -> interrupted(verb);
-      // Its subclass for time-outs is no interruption.
-      case InterruptedIOException e when !(e instanceof SocketTimeoutException) ->
-          interrupted(verb);
       case IOException failure ->
           of(KeepstoneException.from(failure, verb, String.valueOf(failure.getMessage())));
       case UncheckedIOException wrapped when wrapped.getCause() != null ->
@@ -35,6 +36,13 @@ record Fault(ExitCode code, String what, String on, String next) {
               "keepstone " + verb,
               "run it again with --debug and report what it prints");
     };
+  }
+
+  private static boolean isInterruption(Throwable cause) {
+    return cause instanceof InterruptedException
+        || cause instanceof ClosedByInterruptException
+        // Its subclass for time-outs is no interruption.
+        || cause instanceof InterruptedIOException && !(cause instanceof SocketTimeoutException);
   }
 
   static Fault usage(Exception error, String command) {

@@ -95,6 +95,15 @@ final class LocalFile implements OpenFile {
   /// @return bytes moved, or -1 at the end of the file
   private long transfer(long position, MemorySegment memory, Request request) throws IOException {
     long length = Math.min(REQUEST_BYTES, memory.byteSize());
+    long before = position % ALIGNMENT;
+    if (!writable
+        && before != 0
+        && length >= DIRECT_BYTES
+        && memory.isNative()
+        && memory.address() % ALIGNMENT == before) {
+      // Up to where file and memory are both aligned; the next request goes around the cache.
+      length = ALIGNMENT - before;
+    }
     long aligned = length - length % ALIGNMENT;
     if (direct != Direct.REFUSED
         && aligned >= DIRECT_BYTES

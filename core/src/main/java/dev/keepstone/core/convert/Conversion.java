@@ -50,7 +50,11 @@ public final class Conversion {
 
   private ConvertReport run(Path path, Progress progress) throws IOException {
     try (Target target = new Target(disk, path, plan.folder());
-        TensorCopy copy = new TensorCopy(source, progress, plan.tensorBytes())) {
+        TensorCopy copy =
+            new TensorCopy(
+                source,
+                plan.files().stream().flatMap(file -> file.tensors().stream()).toList(),
+                progress)) {
       for (ConvertPlan.TensorFile file : plan.files()) {
         try (OpenFile out = target.create(file.name())) {
           write(file, copy, out);

@@ -78,7 +78,12 @@ class LocalDiskTest {
       throws IOException {
     int from = aligned(random, random.nextInt(bytes.length));
     int length = aligned(random, random.nextInt(bytes.length - from + 1));
-    MemorySegment target = memory.asSlice(aligned(random, random.nextInt(8192)), length);
+    // Half of them as far from a page's begin in memory as in the file.
+    int at =
+        random.nextBoolean()
+            ? from % (int) OpenFile.ALIGNMENT
+            : aligned(random, random.nextInt(8192));
+    MemorySegment target = memory.asSlice(at, length);
     assertThat(file.read(from, target)).isEqualTo(length);
     assertThat(target.mismatch(MemorySegment.ofArray(bytes).asSlice(from, length))).isEqualTo(-1);
   }
