@@ -141,8 +141,8 @@ final class Publication {
       findStored(attempt, run);
       owners = segment.sharing.owners();
     }
-    List<@Nullable ShardReceipt> used = new ArrayList<>();
     View view = owners.stream().allMatch(Objects::isNull) ? null : run.look();
+    List<@Nullable ShardReceipt> used = new ArrayList<>();
     for (Owner owner : owners) {
       boolean may = owner != null && view != null && mayUse(owner.home(), view);
       used.add(owner != null && may ? owner.used() : null);

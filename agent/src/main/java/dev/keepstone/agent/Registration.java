@@ -14,6 +14,7 @@ import dev.keepstone.segment.wire.Request;
 import dev.keepstone.store.retention.KeepRules;
 import java.io.IOException;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// Makes segments inside the budget (docs/spec/wire.md "register").
@@ -115,17 +116,17 @@ final class Registration {
     return steady.contains(new RegisteredPiece(piece.component(), piece.piece()));
   }
 
-  /// The segment that a new one follows: the trainer's own, or that of a dead trainer of the same
-  /// rank; null where there is none.
+  /// The segment that a new one follows: the trainer's own, or the newest of a dead trainer of the
+  /// same rank; null where there is none.
   private @Nullable LiveSegment last(Trainer trainer, Membership member) {
     synchronized (roster) {
-      LiveSegment last = trainer.newest().orElse(null);
-      for (Trainer other : roster.members(member.run())) {
-        if (last == null && other.gone && other.member().rank() == member.rank()) {
-          last = other.newest().orElse(null);
-        }
-      }
-      return last;
+      Stream<Trainer> dead =
+          roster.members(member.run()).reversed().stream()
+              .filter(other -> other.gone && other.member().rank() == member.rank());
+      return Stream.concat(Stream.of(trainer), dead)
+          .flatMap(other -> other.newest().stream())
+          .findFirst()
+          .orElse(null);
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.keepstone.agent.drain;
 
+import dev.keepstone.core.tensor.Piece;
 import dev.keepstone.segment.file.SealRecord;
 import dev.keepstone.segment.file.SegmentFile;
 import dev.keepstone.segment.layout.Layout;
@@ -7,6 +8,7 @@ import dev.keepstone.segment.layout.PiecePlace;
 import dev.keepstone.segment.layout.RegisteredPiece;
 import dev.keepstone.segment.layout.ShardPlace;
 import dev.keepstone.store.part.Part;
+import dev.keepstone.store.part.PieceReceipt;
 import dev.keepstone.store.part.ShardReceipt;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -30,7 +32,7 @@ public final class Sharing {
   /// As many it takes at most, for a piece that has changed after all again and again.
   private static final int MOST_STEADY = 1024;
 
-  /// Saves under a layout before another one may be asked for; doubled by each layout.
+  /// Saves under a layout before another one may be asked for; doubled by each that was asked for.
   private static final int LEAST_SAVES = 4;
 
   private static final int MOST_DOUBLINGS = 10;
@@ -70,7 +72,7 @@ public final class Sharing {
     this.owners = new Owner[layout.shards().size()];
     this.equal = new int[layout.pieces().size()];
     this.needed = new int[layout.pieces().size()];
-    this.layouts = before == null ? 0 : before.layouts + 1;
+    this.layouts = before == null ? 0 : before.layouts + (before.asks() ? 1 : 0);
     Arrays.fill(needed, STEADY);
     if (before != null) {
       Map<RegisteredPiece, int[]> known = before.known();
@@ -159,7 +161,7 @@ public final class Sharing {
       int shard,
       boolean[] same,
       boolean[] compared) {
-    int other = previous.sharing == this ? shard : previous.sharing.alike(layout, shard);
+    int other = previous.sharing == this ? shard : previous.sharing.alike(this, shard);
     if (other < 0) {
       return null;
     }
@@ -193,19 +195,21 @@ public final class Sharing {
 
   /// The shard that has the same form as one of another layout, or -1: a file of the one can then
   /// be a file of the other.
-  private int alike(Layout other, int shard) {
-    ShardPlace wanted = other.shards().get(shard);
-    byte[] header = other.header(shard);
-    for (int i = 0; i < layout.shards().size(); i++) {
-      ShardPlace place = layout.shards().get(i);
-      if (place.component().equals(wanted.component())
-          && place.byteLength() == wanted.byteLength()
-          && place.headerBytes() == wanted.headerBytes()
-          && Arrays.equals(layout.header(i), header)) {
-        return i;
-      }
-    }
-    return -1;
+  private int alike(Sharing other, int shard) {
+    return IntStream.range(0, owners.length)
+        .filter(own -> form(own).equals(other.form(shard)))
+        .findFirst()
+        .orElse(-1);
+  }
+
+  /// All that the bytes of a shard depend on besides those of its tensors.
+  private record Form(String component, long bytes, long header, List<Piece> pieces) {}
+
+  private Form form(int shard) {
+    ShardPlace place = layout.shards().get(shard);
+    List<Piece> pieces =
+        inFile.get(shard).stream().map(piece -> layout.pieces().get(piece).piece()).toList();
+    return new Form(place.component(), place.byteLength(), place.headerBytes(), pieces);
   }
 
   private void count(boolean[] same, boolean[] compared) {
@@ -291,19 +295,8 @@ public final class Sharing {
 
   /// Whether a file has the form of a shard of this layout.
   boolean holds(ShardReceipt receipt, int shard) {
-    ShardPlace place = layout.shards().get(shard);
-    List<Integer> order = inFile.get(shard);
-    boolean same =
-        receipt.component().equals(place.component())
-            && receipt.bytes() == place.byteLength()
-            && receipt.header() == place.headerBytes()
-            && receipt.pieces().size() == order.size();
-    for (int i = 0; same && i < order.size(); i++) {
-      PiecePlace lies = layout.pieces().get(order.get(i));
-      same =
-          receipt.pieces().get(i).piece().equals(lies.piece())
-              && receipt.pieces().get(i).at() == lies.at() - place.offset();
-    }
-    return same;
+    List<Piece> pieces = receipt.pieces().stream().map(PieceReceipt::piece).toList();
+    return form(shard)
+        .equals(new Form(receipt.component(), receipt.bytes(), receipt.header(), pieces));
   }
 }
