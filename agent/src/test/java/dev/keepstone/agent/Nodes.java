@@ -23,6 +23,7 @@ final class Nodes implements AutoCloseable {
   final AgentDirectory directory;
   private final long seed;
   private int agents;
+  private @Nullable Long scrubRate;
   private @Nullable Agent agent;
 
   Nodes(long seed) throws IOException {
@@ -30,12 +31,19 @@ final class Nodes implements AutoCloseable {
     directory = new AgentDirectory(Files.createTempDirectory(Path.of("/dev/shm"), "ks-agent-"));
   }
 
+  /// Agents from now on verify in the background.
+  Nodes scrubbing(long bytesPerSecond) {
+    scrubRate = bytesPerSecond;
+    return this;
+  }
+
   Agent start() throws IOException {
     return start(256L << 20, Duration.ofSeconds(90), Disk.local());
   }
 
   Agent start(long budget, Duration grace, Disk disk) throws IOException {
-    AgentOptions options = new AgentOptions(directory, budget, null, Duration.ofMinutes(10), grace);
+    AgentOptions options =
+        new AgentOptions(directory, budget, null, Duration.ofMinutes(10), grace, scrubRate);
     // Another seed for each, as two agents have two nonces.
     Agent started = Agent.start(options, Node.of(disk, CLOCK, new Random(seed * 100 + agents++)));
     agent = started;
