@@ -20,7 +20,6 @@ import dev.keepstone.store.retention.Plan;
 import dev.keepstone.store.retention.Retention;
 import dev.keepstone.store.run.Attempt;
 import dev.keepstone.store.run.Run;
-import dev.keepstone.store.run.StartsSeen;
 import dev.keepstone.store.run.TombsSeen;
 import dev.keepstone.store.run.View;
 import dev.keepstone.store.tier.Put;
@@ -98,6 +97,10 @@ public final class Deletion {
     due(view.tombs().open(), events);
     for (CheckpointId id : run.leftovers()) {
       attempting(id, events, () -> events.add(new Cleared(id, Purge.purge(run, id))));
+    }
+    if (view.undecided() && view.starts().damaged().isEmpty()) {
+      // With no tomb open too: as long as it is undecided, nothing is announced either.
+      voidDeadStart(view);
     }
     if (!view.undecided() && view.starts().damaged().isEmpty()) {
       Plan plan = Retention.plan(view, rules, held());
@@ -334,7 +337,7 @@ public final class Deletion {
       return;
     }
     if (view.undecided()) {
-      voidDeadStart(due, view.starts());
+      voidDeadStart(view);
       return;
     }
     // What is kept instead, and the line it is on, may not be durable yet.
@@ -360,14 +363,14 @@ public final class Deletion {
 
   /// A start that stayed undecided for a whole grace is dead, and may not keep everything waiting
   /// for ever. If it lives after all, its ranks take the next number.
-  private void voidDeadStart(List<Tomb> due, StartsSeen starts) {
-    int start = starts.newest().orElse(0);
+  private void voidDeadStart(View view) {
+    int start = view.starts().newest().orElse(0);
     if (undecided.reached(start, holdGrace, clock.nanos())
         || ages.older(run, run.names().start(start), holdGrace)) {
       byte[] decision = new Decision(run.uid(), start, new Parent.Void()).encode();
       // However this ends, what was seen before it does not count any more.
       run.tier().put(run.names().parent(start), decision);
-      due.forEach(tomb -> tombs.restart(new TombName(tomb.id(), tomb.k()), clock.nanos()));
+      view.tombs().open().forEach(tomb -> tombs.restart(tomb, clock.nanos()));
     }
   }
 

@@ -68,11 +68,13 @@ final class CrashTortureTest {
       if (cut) {
         world.powerCut();
       }
-      world.promises.check(world.open(world.disk(), world.clock()), world.clock());
+      world.promises.check(world.open(world.disk(), world.clock()), world.clock(), cut);
     }
     StoreClock clock = world.clock();
     Run run = world.open(world.disk(), clock);
-    lives.startAgain(run, clock);
+    if (world.luck.nextBoolean()) {
+      lives.startAgain(run, clock);
+    }
     lives.settle(run, clock);
     world.promises.checkSettled(run, clock);
   }

@@ -370,11 +370,11 @@ final class Lives {
   /// Ages the world and goes round as keepers do, until nothing is left to do.
   void settle(Run run, StoreClock clock) {
     Deletion deletion = deletion(run, clock, world.nonce());
-    for (int round = 0; round < 8; round++) {
+    for (int round = 0; round < 18; round++) {
       requireNoFailure(deletion.tick(RULES, Set.of()));
-      world.pass(round % 2 == 0 ? Duration.ofSeconds(100) : Deletion.ABANDONED);
+      // Hours first, in which attempts become old; then one grace after another.
+      world.pass(round < 14 ? Deletion.ABANDONED : Duration.ofSeconds(100));
     }
-    requireNoFailure(deletion.tick(RULES, Set.of()));
     world.pass(Duration.ofHours(30));
     collect(run, clock, world.nonce());
     Snapshots.take(run, clock);
