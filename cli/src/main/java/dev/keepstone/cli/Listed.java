@@ -8,7 +8,7 @@ import dev.keepstone.store.object.Names.TombName;
 import dev.keepstone.store.object.Tomb;
 import dev.keepstone.store.part.Part;
 import dev.keepstone.store.reference.CheckpointId;
-import dev.keepstone.store.retention.Needs;
+import dev.keepstone.store.retention.Retention;
 import dev.keepstone.store.run.Attempt;
 import dev.keepstone.store.run.Run;
 import dev.keepstone.store.run.View;
@@ -76,9 +76,9 @@ record Listed(
   /// Every checkpoint of a run that is not purged, newest first.
   static List<Listed> of(Run run, View view) {
     List<Listed> all = new ArrayList<>();
-    Needs needs = Needs.of(view, held(run));
+    Map<CheckpointId, List<String>> kept = Retention.kept(view, held(run));
     for (CheckpointId id : view.standing()) {
-      all.add(complete(run, view, id, needs));
+      all.add(complete(run, view, id, kept));
     }
     for (Attempt attempt : run.attempts(view)) {
       all.add(attempted(view, attempt));
@@ -97,15 +97,15 @@ record Listed(
 
   /// One that has a manifest.
   static Listed of(Run run, View view, CheckpointId id) {
-    return complete(run, view, id, Needs.of(view, held(run)));
+    return complete(run, view, id, Retention.kept(view, held(run)));
   }
 
-  private static Listed complete(Run run, View view, CheckpointId id, Needs needs) {
+  private static Listed complete(
+      Run run, View view, CheckpointId id, Map<CheckpointId, List<String>> kept) {
     Manifest.Summary summary = view.summary(id);
     boolean onLine = view.starts().line().has(id);
     OptionalInt tomb = view.tombs().open(id);
-    List<String> reasons = new ArrayList<>();
-    reasons.addAll(needs.of(id));
+    List<String> reasons = new ArrayList<>(kept.getOrDefault(id, List.of()));
     Optional<Tomb> announced =
         tomb.isPresent() ? run.tomb(new TombName(id, tomb.getAsInt())) : Optional.empty();
     announced.ifPresent(found -> reasons.add("deletion announced: " + found.why()));

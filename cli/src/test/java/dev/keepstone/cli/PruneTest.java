@@ -3,7 +3,10 @@ package dev.keepstone.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.keepstone.core.json.Json;
+import dev.keepstone.store.fact.Fact;
+import dev.keepstone.store.journal.Journal;
 import dev.keepstone.store.object.Start.Wanted;
+import dev.keepstone.store.reference.CheckpointId;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -161,6 +164,36 @@ class PruneTest {
     assertThat(listed()).containsExactly("2-100", "2-80", "1-40");
     assertThat(store.resolve("gpt/manifests/README")).exists();
     assertThat(Ran.keepstone("gc", gpt + "@2-100").code()).isEqualTo(7);
+  }
+
+  @Test
+  void theRunsOwnRulesSayWhyAndDecideWhereNoneAreGiven() {
+    Saves saves = new Saves(store, "gpt");
+    Json.Obj policy =
+        Json.object()
+            .put("keep_last", 2)
+            .put("keep_best", 1)
+            .put("monitor", "loss")
+            .put("mode", "min")
+            .build();
+    Journal.of(saves.run(), () -> Ran.NOW, "0000000a", "test")
+        .append(List.of(new Fact.Policy(policy)));
+    assertThat(Ran.keepstone("ls", gpt).out().lines())
+        .anyMatch(line -> line.contains("2-80") && line.endsWith("last 2"))
+        .anyMatch(line -> line.contains("2-100") && line.endsWith("latest, best of loss, last 2"));
+    Ran ran = Ran.keepstone("prune", gpt, "--dry-run", "--json");
+    assertThat(plan(ran).stream().filter(line -> line.startsWith("delete"))).hasSize(1);
+    assertThat(Ran.keepstone("du", gpt).out()).contains("last 2").contains("no rule keeps it");
+  }
+
+  @Test
+  void whoDeletedWhatAndWhyIsWrittenDown() {
+    Ran.keepstone("prune", gpt + "@2-60", "--grace", "0s", "--wait", "--yes");
+    var told = new Saves(store, "gpt").run().look().facts().deletions(CheckpointId.parse("2-60"));
+    assertThat(told)
+        .extracting(fact -> fact.fact().act() + " " + fact.fact().why())
+        .containsExactly("ANNOUNCED named", "PURGED named");
+    assertThat(told).allSatisfy(fact -> assertThat(fact.fact().by()).isEqualTo("somebody"));
   }
 
   @Test

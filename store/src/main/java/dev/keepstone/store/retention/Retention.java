@@ -6,6 +6,7 @@ import dev.keepstone.store.retention.Plan.Entry;
 import dev.keepstone.store.run.Line;
 import dev.keepstone.store.run.View;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -50,6 +51,27 @@ public final class Retention {
       entries.add(entry(view, id, reasons, List.of("named")));
     }
     return new Plan(entries, List.of());
+  }
+
+  /// Why each checkpoint stays: who needs it, and which of the run's own rules keep it, where the
+  /// run has any. One that nothing keeps is not there.
+  ///
+  /// @param held as in [Needs#of]
+  public static Map<CheckpointId, List<String>> kept(View view, Map<CheckpointId, String> held) {
+    Map<CheckpointId, List<String>> kept = new HashMap<>();
+    Needs needs = Needs.of(view, held);
+    Judgement judgement =
+        Needs.policyOf(view)
+            .map(rules -> Rules.judge(Candidates.of(view), rules))
+            .orElseGet(Judgement::new);
+    for (CheckpointId id : view.standing()) {
+      Set<String> reasons = new LinkedHashSet<>(needs.of(id));
+      reasons.addAll(judgement.kept(id));
+      if (!reasons.isEmpty()) {
+        kept.put(id, List.copyOf(reasons));
+      }
+    }
+    return kept;
   }
 
   private static Entry entry(View view, CheckpointId id, Set<String> keep, List<String> delete) {
