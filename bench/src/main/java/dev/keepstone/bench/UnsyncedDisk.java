@@ -4,6 +4,7 @@ import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.bytes.OpenFile;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -12,7 +13,7 @@ import java.util.List;
 record UnsyncedDisk(Disk disk) implements Disk {
   @Override
   public void createDirectories(Path directory) throws IOException {
-    disk.createDirectories(directory);
+    Files.createDirectories(directory);
   }
 
   @Override
