@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
+import subprocess
 
 import keepstone
 import pytest
@@ -90,3 +92,46 @@ def test_a_start_notes_what_it_was(agent: Agent, store: pathlib.Path) -> None:
     provenance = agent.keepstone("show", f"{store}/run")["provenance"]
     assert "pytest" in provenance["command"] and provenance["packages"]["torch"]
     assert len(provenance["git"]["commit"]) == 40 and isinstance(provenance["git"]["dirty"], bool)
+
+
+def test_load_knows_verdicts_tags_and_the_best(agent: Agent, store: pathlib.Path) -> None:
+    with Checkpointer(store, "run", keep_last=10, keep_best=1, monitor="loss", mode="min") as ckpt:
+        for step, loss in enumerate((3.0, 1.0, float("nan"), 2.0), start=1):
+            ckpt.save(step, {"t": torch.full((400_000,), float(step)), "n": step}, metrics={"loss": loss}, wait=True)
+    assert keepstone.load(f"{store}/run@best")[1].id == "1-2"
+    agent.keepstone("tag", f"{store}/run@1-3", "paper")
+    assert keepstone.load(f"{store}/run@paper")[0]["n"] == 3
+    data = shard(store, "1-4").read_bytes()
+    flip(store, "1-4")
+    flip(store, "1-2")
+    agent.keepstone("verify", f"{store}/run", "--deep", status=6)
+    tree, at = keepstone.load(f"{store}/run")
+    assert at.id == "1-3" and not at.warnings  # known, so not even tried
+    assert keepstone.load(f"{store}/run@best")[1].id == "1-1"
+    assert keepstone.load(f"{store}/run@last-good")[1].id == "1-3"
+    shard(store, "1-4").write_bytes(data)
+    agent.keepstone("verify", f"{store}/run@1-4", "--deep")
+    assert keepstone.load(f"{store}/run")[1].id == "1-4"
+
+
+def test_a_plain_copy_is_trained_on(agent: Agent, store: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    save(store, 3)
+    agent.keepstone("tag", f"{store}/run@1-2", "paper")
+    copy = tmp_path / "elsewhere" / "moved"
+    copy.parent.mkdir()
+    for command in (["cp", "-r", str(store), str(copy)], ["rsync", "-a", f"{store}/", f"{copy}-2/"]):
+        if shutil.which(command[0]) is None:
+            continue
+        subprocess.run(command, check=True)
+        place = pathlib.Path(command[-1].rstrip("/"))
+        (place / "run").rename(place / "renamed")
+        agent.keepstone("verify", place, "--deep")
+        assert keepstone.load(f"{place}/renamed")[1].id == "1-3"
+        assert keepstone.load(f"{place}/renamed@paper")[1].id == "1-2"
+        filled = state()
+        with Checkpointer(place, "renamed", keep_last=10) as ckpt:
+            at = ckpt.restore(filled)
+            assert at is not None and at.id == "1-3" and filled["n"] == 3
+            ckpt.save(4, {"t": torch.zeros(400_000), "n": 4}, wait=True)
+        chain = agent.keepstone("lineage", f"{place}/renamed")["chain"]
+        assert [link["id"] for link in chain] == ["2-4", "1-3"]

@@ -11,12 +11,14 @@ from typing import Any, BinaryIO, NamedTuple, Optional
 
 from . import _dtypes
 from ._errors import IntegrityError, NotFound, Refused
+from ._facts import Facts, read_facts
 
 _GRANULE = 1 << 20
 _OBJECT_LIMIT = 256 << 20
 _TAIL = re.compile(rb',"crc32":"([0-9a-f]{8})"\}\n\Z')
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _ID = re.compile(r"([1-9][0-9]*)-(0|[1-9][0-9]*)\Z")
+_TAG = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,127}\Z")
 _SHARD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 
 
@@ -99,7 +101,8 @@ class Run:
             if limit is not None and limit.start >= start:
                 raise IntegrityError(f"start {start} names the later checkpoint {limit} as its parent", self.path)
             start = limit.start if limit else None
-        return sorted(line - purged)
+        known = self.facts().purged
+        return sorted(one for one in line - purged if str(one) not in known)
 
     def was_committed(self, id: str) -> bool:
         """Whether this id is a checkpoint, or was one until retention took it away."""
@@ -120,6 +123,10 @@ class Run:
             raise IntegrityError(f"the object belongs to another run ({value.get('uid')})", path)
         return value
 
+    def facts(self) -> Facts:
+        """What became known of its checkpoints after their commit."""
+        return read_facts(os.path.join(self.path, "facts"), lambda name, kind: self._object("facts", name, kind))
+
     def find(self, which: str) -> Id:
         """The checkpoint that a WHICH names."""
         word, _, back = which.partition("~")
@@ -127,19 +134,22 @@ class Run:
         found: Optional[Id] = None
         if not visible:
             raise NotFound("the run has no checkpoint", self.path)
-        if word in ("", "latest"):
-            found = visible[-1]
+        if word in ("", "latest", "best", "last-good"):
+            found = self._chosen(word, visible)
         elif word == "first":
             found = visible[0]
         elif word.isdecimal():
             found = max((one for one in visible if one.step == int(word)), default=None)
         elif _ID.match(word):
             found = Id.parse(word)
+        elif _TAG.match(word):
+            tagged = self.facts().tagged(word)
+            found = None if tagged is None else Id.parse(tagged)
         else:
             raise Refused(
                 f"{word!r} is no choice that this client knows",
                 self.path,
-                "use latest, first, a step, or an id, and ~N after it",
+                "use latest, best, last-good, first, a step, an id, or a tag, and ~N after it",
             )
         if found in visible and (not back or back.isdecimal()):
             index = visible.index(found) - int(back or 0)
@@ -147,12 +157,42 @@ class Run:
                 return visible[index]
         raise NotFound(f"no checkpoint {which!r}", self.path, f"checkpoints here: {', '.join(map(str, visible[-8:]))}")
 
+    def _chosen(self, word: str, visible: list[Id]) -> Optional[Id]:
+        """The newest, the best, or the newest healthy one that is not quarantined."""
+        facts = self.facts()
+        sound = [one for one in visible if not facts.quarantined(str(one))]
+        if word in ("", "latest"):
+            return sound[-1] if sound else None
+        if word == "last-good":
+            return next((one for one in reversed(sound) if self._manifest(one).get("health") == "ok"), None)
+        policy = facts.policy()
+        monitor = policy.get("monitor")
+        if monitor is None:
+            raise Refused(
+                "the run does not say by which metric its checkpoints are compared",
+                self.path,
+                'give the trainer monitor="val_loss", mode="min", or name the checkpoint you mean',
+            )
+        sign = -1.0 if policy.get("mode") == "max" else 1.0
+        best: Optional[tuple[float, Id]] = None
+        for one in sound:
+            value = facts.metric(str(one), monitor)
+            number = _number(self._manifest(one).get("metrics", {}).get(monitor) if value is None else value)
+            # Not "less" alone: of equal ones the newest counts.
+            if number == number and (best is None or sign * number <= best[0]):
+                best = (sign * number, one)
+        return None if best is None else best[1]
+
+    def _manifest(self, id: Id) -> dict[str, Any]:
+        return self._object("manifests", f"{id}.json", "manifest")
+
     def candidates(self, which: str) -> list[Id]:
         """The checkpoint that a WHICH names; where that is the latest, those before it too, for the case that it is damaged."""
         found = self.find(which)
         if which not in ("", "latest"):
             return [found]
-        return list(reversed(self.visible()))
+        facts = self.facts()
+        return [one for one in reversed(self.visible()) if one == found or not facts.quarantined(str(one))]
 
     def checkpoint(self, found: Id) -> Checkpoint:
         manifest = self._object("manifests", f"{found}.json", "manifest")
@@ -217,6 +257,13 @@ class Checkpoint:
                 found.append({**piece, "component": shard["component"], "at": position})
                 position += piece["bytes"]
         return found
+
+
+def _number(value: Any) -> float:
+    """A metric as it stands in an object; NaN for none."""
+    if isinstance(value, dict):
+        return float(str(value.get("v", "nan")).split(":")[0])
+    return float(value) if isinstance(value, (int, float)) else float("nan")
 
 
 def open_stored(path: str) -> BinaryIO:

@@ -50,7 +50,7 @@ final class Copying {
   private final Names names;
   private final Progress progress;
   private final Map<CheckpointId, Stored> wanted = new TreeMap<>();
-  private final Map<CheckpointId, ReaderHold> holds = new TreeMap<>();
+  private final List<ReaderHold> holds = new ArrayList<>();
   private final String nonce;
   private int temporaries;
   private long heldAt;
@@ -78,6 +78,7 @@ final class Copying {
       gather(id);
       requireSameRun();
       wanted.keySet().forEach(this::requireSameWay);
+      holdThere();
       copyShards();
       Run run = publish();
       CopiedFacts facts = new CopiedFacts(host, source, run, nonce);
@@ -122,7 +123,7 @@ final class Copying {
   /// A source that cannot be written to has no hold, and nobody on this machine who could delete.
   private void hold(CheckpointId id) {
     try {
-      holds.put(id, ReaderHold.take(source, id, host.nonce()));
+      holds.add(ReaderHold.take(source, id, host.nonce()));
       heldAt = host.clock().nanos();
     } catch (KeepstoneException.Denied e) {
       System.getLogger(Copying.class.getName())
@@ -130,15 +131,24 @@ final class Copying {
     }
   }
 
+  /// Where the run is there, somebody may look after it, and take what lies there without a
+  /// manifest for longer than an hour for abandoned.
+  private void holdThere() {
+    if (target.read(names.marker()).isPresent()) {
+      Run run = StoreRoot.open(target).run(names.run());
+      wanted.keySet().forEach(id -> holds.add(ReaderHold.take(run, id, host.nonce())));
+    }
+  }
+
   private void stay() {
     if (host.clock().nanos() - heldAt >= ReaderHold.RENEW_EVERY.toNanos()) {
-      holds.values().forEach(ReaderHold::renew);
+      holds.forEach(ReaderHold::renew);
       heldAt = host.clock().nanos();
     }
   }
 
   private void release() {
-    for (ReaderHold hold : holds.values()) {
+    for (ReaderHold hold : holds) {
       try {
         hold.close();
       } catch (KeepstoneException e) {
