@@ -9,6 +9,7 @@ import dev.keepstone.core.convert.TensorCopy;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.format.safetensors.SafetensorsIndex;
 import dev.keepstone.core.format.safetensors.SafetensorsWriter;
+import dev.keepstone.core.health.Health;
 import dev.keepstone.core.health.HealthScan;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.core.tensor.Piece;
@@ -117,7 +118,7 @@ final class Importing {
   private ShardReceipt shard(String component, List<StoredTensor> stored, TensorCopy copy)
       throws IOException {
     List<Tensor> tensors = stored.stream().map(StoredTensor::tensor).toList();
-    List<@Nullable HealthScan> scans = new ArrayList<>();
+    List<@Nullable Health> health = new ArrayList<>();
     String file = Names.shard(component, 0, nonce);
     String name = names.file(id, file);
     made.add(name);
@@ -129,7 +130,6 @@ final class Importing {
             HealthScan.counts(tensor.tensor().dtype())
                 ? HealthScan.of(tensor.tensor().dtype())
                 : null;
-        scans.add(scan);
         copy.copy(
             tensor,
             bytes -> {
@@ -138,10 +138,11 @@ final class Importing {
                 scan.accept(bytes);
               }
             });
+        health.add(scan == null ? null : scan.result());
       }
       written = writer.finish();
     }
-    return receipt(component, file, tensors, written, scans);
+    return receipt(component, file, tensors, written, health);
   }
 
   private ShardReceipt receipt(
@@ -149,20 +150,14 @@ final class Importing {
       String file,
       List<Tensor> tensors,
       SafetensorsWriter.Written written,
-      List<@Nullable HealthScan> scans) {
+      List<@Nullable Health> health) {
     List<PieceReceipt> pieces = new ArrayList<>();
     long at = written.headerBytes();
     int crc = written.headerCrc();
     for (int i = 0; i < tensors.size(); i++) {
       Tensor tensor = tensors.get(i);
       int[] granules = written.granules().get(i);
-      HealthScan scan = scans.get(i);
-      pieces.add(
-          new PieceReceipt(
-              Piece.whole(tensor),
-              at,
-              Granules.hex(granules),
-              scan == null ? null : scan.result()));
+      pieces.add(new PieceReceipt(Piece.whole(tensor), at, Granules.hex(granules), health.get(i)));
       int pieceCrc = Granules.combine(granules, tensor.byteLength());
       crc = Crc32.combine(crc, pieceCrc, tensor.byteLength());
       at += tensor.byteLength();

@@ -23,7 +23,8 @@ final class DoubleKernel implements HealthScan.Kernel {
 
   private static final double SCALE = 0x1p600;
 
-  private final long[] words = new long[HealthScan.BLOCK_BYTES / 8];
+  /// A block, as long as one needed to be: of a hundred thousand tensors most are small.
+  private long[] words = {};
 
   private long min = Long.MAX_VALUE;
   private long max = Long.MIN_VALUE;
@@ -36,6 +37,9 @@ final class DoubleKernel implements HealthScan.Kernel {
   @Override
   public void accept(MemorySegment block) {
     int count = (int) (block.byteSize() / 8);
+    if (words.length < count) {
+      words = new long[count];
+    }
     MemorySegment.copy(block, WORD, 0, words, 0, count);
     if (!addFinite(count)) {
       int kept = dropNonfinite(count);

@@ -48,10 +48,12 @@ final class WordKernel implements HealthScan.Kernel {
   }
 
   private final Lanes lanes;
-  private final int[] words = new int[HealthScan.BLOCK_BYTES / 4];
+
+  /// A block, as long as one needed to be: of a hundred thousand tensors most are small.
+  private int[] words = {};
 
   /// The finite elements of a block that has others too, as F32.
-  private final int[] kept;
+  private int[] kept = {};
 
   private double min = Double.POSITIVE_INFINITY;
   private double max = Double.NEGATIVE_INFINITY;
@@ -61,16 +63,19 @@ final class WordKernel implements HealthScan.Kernel {
 
   WordKernel(Lanes lanes) {
     this.lanes = lanes;
-    this.kept = new int[HealthScan.BLOCK_BYTES / (lanes == Lanes.F32 ? 4 : 2)];
   }
 
   @Override
   public void accept(MemorySegment block) {
     int count = (int) (block.byteSize() / 4);
     long elements = lanes == Lanes.F32 ? count : 2L * count;
+    if (words.length < count) {
+      words = new int[count];
+    }
     MemorySegment.copy(block, WORD, 0, words, 0, count);
     long extremes = lanes == Lanes.F32 ? extremesOfWords(words, count) : extremesOfHalves(count);
     if (least(extremes) <= ~lanes.infinity || greatest(extremes) >= lanes.infinity) {
+      makeRoom((int) elements);
       addKept(lanes == Lanes.F32 ? keepWords(count) : keepHalves(count), elements);
     } else if (count > 0) {
       add(lanes, extremes, elements);
@@ -83,6 +88,7 @@ final class WordKernel implements HealthScan.Kernel {
     }
     if (block.byteSize() % 4 != 0) {
       // An odd number of halves: the last one has no word of its own.
+      makeRoom(1);
       addKept(keep(block.get(HALF, 4L * count) << 16, 0), 1);
     }
   }
@@ -98,6 +104,12 @@ final class WordKernel implements HealthScan.Kernel {
     if (count > 0) {
       add(Lanes.F32, extremesOfWords(kept, count), count);
       squares += squaresOfF32(kept, count);
+    }
+  }
+
+  private void makeRoom(int elements) {
+    if (kept.length < elements) {
+      kept = new int[elements];
     }
   }
 

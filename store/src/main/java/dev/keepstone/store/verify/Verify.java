@@ -25,7 +25,7 @@ public final class Verify {
     return inspection.report(false);
   }
 
-  /// [#quick], and reads every byte: every granule, every header, the state trees. Holds two
+  /// [#quick], and reads every byte: every granule, every header, the state trees. Holds four
   /// buffers of 8 MiB and the parts, whatever the size of the checkpoint.
   ///
   /// @param progress is told now and then how many bytes have been read; by several threads
