@@ -91,6 +91,11 @@ final class StoredView implements CheckpointView {
     return new StoredView(host, run, id, run.parts(run.manifest(id)));
   }
 
+  /// How many ranks wrote it.
+  int ranks() {
+    return parts.size();
+  }
+
   @Override
   public String format() {
     return "keepstone";

@@ -30,6 +30,7 @@ import picocli.CommandLine.ScopeType;
       Diff.class,
       Verify.class,
       Lineage.class,
+      Restore.class,
       Import.class,
       Export.class,
       Copy.class,

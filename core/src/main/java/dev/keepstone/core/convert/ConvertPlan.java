@@ -70,6 +70,28 @@ public record ConvertPlan(
   /// @throws KeepstoneException.Refused where a pattern takes nothing, a tensor does not lie whole,
   ///   or one file is asked for and the tensors are too many
   public static ConvertPlan toSafetensors(List<StoredTensor> source, Wish wish) {
+    return toSafetensors(source, wish, "model");
+  }
+
+  /// A folder of several of them, side by side.
+  ///
+  /// @param components what each holds, by the name with which its files begin
+  /// @param beside other files of the folder
+  /// @throws KeepstoneException.Refused where a tensor does not lie whole
+  public static ConvertPlan toFolder(
+      Map<String, List<StoredTensor>> components, long maxShardBytes, List<SmallFile> beside) {
+    Wish wish = new Wish(Selection.ALL, true, maxShardBytes, List.of());
+    List<TensorFile> files = new ArrayList<>();
+    List<SmallFile> extras = new ArrayList<>(beside);
+    components.forEach((name, tensors) -> {
+      ConvertPlan one = toSafetensors(tensors, wish, name);
+      files.addAll(one.files());
+      extras.addAll(one.extras());
+    });
+    return new ConvertPlan(true, files, extras, List.of());
+  }
+
+  private static ConvertPlan toSafetensors(List<StoredTensor> source, Wish wish, String base) {
     List<String> names = source.stream().map(tensor -> tensor.tensor().name()).toList();
     List<String> unfilled = wish.selection().unmatched(names);
     if (!unfilled.isEmpty()) {
@@ -95,13 +117,13 @@ public record ConvertPlan(
     for (int i = 0; i < shards.size(); i++) {
       String name =
           shards.size() == 1
-              ? "model.safetensors"
-              : "model-%05d-of-%05d.safetensors".formatted(i + 1, shards.size());
+              ? base + ".safetensors"
+              : "%s-%05d-of-%05d.safetensors".formatted(base, i + 1, shards.size());
       files.add(new TensorFile(name, inReferenceOrder(shards.get(i))));
     }
     List<SmallFile> extras = new ArrayList<>(wish.folder() ? wish.beside() : List.of());
     if (files.size() > 1) {
-      extras.add(index(files));
+      extras.add(index(files, base));
     }
     return new ConvertPlan(wish.folder(), files, extras, unused);
   }
@@ -128,7 +150,7 @@ public record ConvertPlan(
         .toList();
   }
 
-  private static SmallFile index(List<TensorFile> files) {
+  private static SmallFile index(List<TensorFile> files, String base) {
     Map<String, String> weightMap = new LinkedHashMap<>();
     long bytes = 0;
     for (TensorFile file : files) {
@@ -136,7 +158,7 @@ public record ConvertPlan(
       bytes += tensorBytes(file);
     }
     return new SmallFile(
-        "model.safetensors.index.json", new SafetensorsIndex(weightMap).encode(bytes));
+        base + ".safetensors.index.json", new SafetensorsIndex(weightMap).encode(bytes));
   }
 
   private static long tensorBytes(TensorFile file) {
