@@ -81,6 +81,9 @@ def test_a_frozen_base_is_written_once_and_its_users_restore_alone(
     assert not seen["loadable_as_is"] and "1-1" in seen["why_not"]
     assert show(agent, store, "1")["loadable_as_is"]
     assert agent.keepstone("verify", f"{store}/run@latest", "--deep")["ok"]
+    plan = agent.keepstone("prune", f"{store}/run", "--keep-last", 1, "--dry-run")["plan"]
+    assert {entry["id"]: entry["action"] for entry in plan} == {"1-1": "keep", "1-2": "delete", "1-3": "keep"}
+    assert any("uses its shards" in reason for entry in plan if entry["id"] == "1-1" for reason in entry["reasons"])
 
     torch.manual_seed(7)
     expected = training.train(8)
