@@ -145,8 +145,17 @@ final class Inspection {
       return null;
     }
     files--;
-    // Through the run, which knows whose the part has to be.
-    PartRecord record = sound(name, () -> run.part(id, rank).orElseThrow(Inspection::gone));
+    PartRecord record = sound(name, () -> PartRecord.decode(read, tier.describe(name)));
+    if (record != null
+        && (!record.uid().equals(run.uid()) || !record.id().equals(id) || record.rank() != rank)) {
+      add(
+          Problem.of(
+              tier.describe(name),
+              Kind.MALFORMED,
+              "the part of rank " + rank + " of " + id + " of run " + run.uid(),
+              "that of rank " + record.rank() + " of " + record.id() + " of run " + record.uid()));
+      return null;
+    }
     if (record instanceof Part part) {
       return StoredPart.of(part, read);
     }
