@@ -51,6 +51,7 @@ public final class Deletion {
   private final Author author;
   private final Duration grace;
   private final Duration holdGrace;
+  private final Duration shortest;
 
   private final Watch<TombName> tombs = new Watch<>();
   private final Watch<HoldName> holds = new Watch<>();
@@ -76,6 +77,11 @@ public final class Deletion {
     // A need or tomb younger than the staleness may be overlooked by either side.
     Duration least = run.tier().staleness().multipliedBy(2).plusSeconds(1);
     this.grace = run.tier().staleness().isZero() ? grace : longer(grace, least);
+    // A long grace is what our own tombs ask for, and no reason to let those of others lie.
+    this.shortest =
+        longer(AUTOMATIC_GRACE, least).compareTo(this.grace) < 0
+            ? longer(AUTOMATIC_GRACE, least)
+            : this.grace;
     // Readers renew for the automatic grace, whatever a shorter one was asked for by hand.
     this.holdGrace = longer(this.grace, AUTOMATIC_GRACE);
   }
@@ -302,7 +308,7 @@ public final class Deletion {
   private void due(Collection<TombName> open, List<DeletionEvent> events, List<Tomb> due) {
     for (TombName name : open) {
       // Most are not: their grace is read only once the shortest one is over.
-      if (reached(name, grace)) {
+      if (reached(name, shortest)) {
         attempting(
             name.id(),
             events,

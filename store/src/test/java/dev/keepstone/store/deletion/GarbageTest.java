@@ -65,10 +65,13 @@ final class GarbageTest {
 
   /// Sets every time in the run back, so that whatever lies there is as good as two days old.
   private void age() {
+    age(Duration.ofDays(2));
+  }
+
+  private void age(Duration by) {
     try (Stream<Path> all = Files.walk(store)) {
       for (Path path : all.filter(path -> !Files.isSymbolicLink(path)).toList()) {
-        FileTime old =
-            FileTime.from(Files.getLastModifiedTime(path).toInstant().minus(Duration.ofDays(2)));
+        FileTime old = FileTime.from(Files.getLastModifiedTime(path).toInstant().minus(by));
         Files.setLastModifiedTime(path, old);
       }
     } catch (IOException e) {
@@ -205,8 +208,10 @@ final class GarbageTest {
     KeepRules rules = KeepRules.last(1);
     author.announce(Retention.plan(run.look(), rules, Map.of()), new Wish.Rules(rules.toJson()));
     assertThat(deletion(Duration.ofHours(24)).round(Set.of(A))).isEmpty();
+    age(Duration.ofHours(24));
+    assertThat(deletion(Duration.ofHours(24)).round(Set.of(A))).as("five minutes more").isEmpty();
     assertThat(run.look().visible()).containsExactly(A, B);
-    age();
+    age(Duration.ofMinutes(6));
     assertThat(deletion(Duration.ofHours(24)).round(Set.of(A)))
         .singleElement()
         .isInstanceOf(DeletionEvent.Purged.class);
