@@ -1,17 +1,31 @@
 package dev.keepstone.cli;
 
+import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonWriter;
+
 /// Where a verb says things: results to stdout, everything else to stderr.
 ///
-/// With `--json` the results for people are left out: stdout has one document and nothing else.
-/// Nothing here ever writes a colour or a cursor movement but the carriage return of [Progress].
+/// With `--json` and `--json-lines` the results for people are left out: stdout has one document
+/// and nothing else. Nothing here ever writes a colour or a cursor movement but the carriage return
+/// of [Progress].
 final class Console {
+  /// What stdout has.
+  enum Form {
+    /// Results for people.
+    PEOPLE,
+    /// One JSON document.
+    DOCUMENT,
+    /// A JSON object a line: progress and warnings as they come, the document as the last.
+    LINES
+  }
+
   private final Shell shell;
-  private final boolean json;
+  private final Form form;
   private final boolean showProgress;
 
-  Console(Shell shell, boolean json, boolean showProgress) {
+  Console(Shell shell, Form form, boolean showProgress) {
     this.shell = shell;
-    this.json = json;
+    this.form = form;
     this.showProgress = showProgress;
   }
 
@@ -21,7 +35,7 @@ final class Console {
 
   /// Whether the answer will be printed as JSON, so that nobody reads what [#say] says.
   boolean json() {
-    return json;
+    return form != Form.PEOPLE;
   }
 
   /// How wide a line may be.
@@ -31,20 +45,41 @@ final class Console {
 
   /// One line of the result, for people.
   void say(String line) {
-    if (!json) {
+    if (!json()) {
       shell.out().println(line);
     }
   }
 
   /// One line that is not the result: a warning or a hint.
   void note(String line) {
-    shell.err().println(line);
+    if (form == Form.LINES) {
+      line(shell, "warning", Json.object().put("what", line).build());
+    } else {
+      shell.err().println(line);
+    }
+  }
+
+  /// One line of [Form#LINES].
+  static void line(Shell shell, String type, Json.Obj fields) {
+    shell.out().println(jsonLine(type, fields));
+  }
+
+  static String jsonLine(String type, Json.Obj fields) {
+    Json.Builder line = Json.object().put("v", 1).put("type", type);
+    fields
+        .fields()
+        .forEach((name, value) -> {
+          if (!name.equals("v")) {
+            line.put(name, value);
+          }
+        });
+    return JsonWriter.compact(line.build());
   }
 
   /// Asks a person to agree. Where none is there to answer, nobody does.
   boolean confirm(String question) {
     java.io.Console terminal = System.console();
-    if (json || !shell.errTerminal() || terminal == null || !terminal.isTerminal()) {
+    if (json() || !shell.errTerminal() || terminal == null || !terminal.isTerminal()) {
       return false;
     }
     shell.err().print(question + " [y/N] ");
@@ -57,10 +92,13 @@ final class Console {
   ///
   /// @param doing the job in a word or two, as in `verifying`
   Progress progress(String doing) {
-    Progress.Form form =
+    if (form == Form.LINES && showProgress) {
+      return new Progress(shell.out(), Progress.Form.JSON, shell.columns(), shell.clock(), doing);
+    }
+    Progress.Form shown =
         !showProgress
             ? Progress.Form.SILENT
             : shell.errTerminal() ? Progress.Form.LINE : Progress.Form.PLAIN;
-    return new Progress(shell.err(), form, shell.columns(), shell.clock(), doing);
+    return new Progress(shell.err(), shown, shell.columns(), shell.clock(), doing);
   }
 }

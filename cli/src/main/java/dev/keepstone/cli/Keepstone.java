@@ -65,6 +65,12 @@ final class Keepstone {
   boolean json;
 
   @Option(
+      names = "--json-lines",
+      scope = ScopeType.INHERIT,
+      description = "Print a JSON line for each event; the last is the document.")
+  boolean jsonLines;
+
+  @Option(
       names = "--no-progress",
       scope = ScopeType.INHERIT,
       description = "Say nothing until done.")
@@ -75,4 +81,8 @@ final class Keepstone {
       scope = ScopeType.INHERIT,
       description = "Add the stack trace to a failure.")
   boolean debug;
+
+  Console.Form form() {
+    return jsonLines ? Console.Form.LINES : json ? Console.Form.DOCUMENT : Console.Form.PEOPLE;
+  }
 }

@@ -74,16 +74,17 @@ final class Main {
       String command = e.getCommandLine().getCommandSpec().qualifiedName();
       Fault fault = Fault.usage(e, command);
       // What was parsed before the mistake does not tell: the option may stand after it.
-      boolean json = args.contains("--json");
-      boolean debug = args.contains("--debug");
-      return failed(verb(e.getCommandLine()), fault, e, json, debug, shell);
+      options.json = args.contains("--json");
+      options.jsonLines = args.contains("--json-lines");
+      options.debug = args.contains("--debug");
+      return failed(verb(e.getCommandLine()), fault, e, options, shell);
     }
   }
 
   private static int run(CommandLine chosen, Keepstone options, Shell shell) {
     String verb = verb(chosen);
     try {
-      Console console = new Console(shell, options.json, !options.noProgress);
+      Console console = new Console(shell, options.form(), !options.noProgress);
       Answer answer;
       if (chosen.isUsageHelpRequested()) {
         answer = Commands.help(chosen, console);
@@ -104,16 +105,14 @@ final class Main {
       if (fault.code() == ExitCode.FAILED && chosen.getCommand() instanceof Verb todo) {
         fault = fault.as(todo.failed());
       }
-      return failed(verb, fault, e, options.json, options.debug, shell);
+      return failed(verb, fault, e, options, shell);
     }
   }
 
   private static int told(String verb, Answer answer, Keepstone options, Shell shell) {
     KeepstoneException failure = answer.failure();
     Fault fault = failure == null ? null : Fault.of(failure);
-    if (options.json) {
-      print(document(verb, answer.fields(), fault), shell);
-    }
+    print(document(verb, answer.fields(), fault), fault, options, shell);
     if (fault == null) {
       return answer.code().number;
     }
@@ -122,11 +121,9 @@ final class Main {
   }
 
   private static int failed(
-      String verb, Fault fault, Throwable cause, boolean json, boolean debug, Shell shell) {
-    if (json) {
-      print(document(verb, Json.object().build(), fault), shell);
-    }
-    tell(fault, cause, debug, shell);
+      String verb, Fault fault, Throwable cause, Keepstone options, Shell shell) {
+    print(document(verb, Json.object().build(), fault), fault, options, shell);
+    tell(fault, cause, options.debug, shell);
     return fault.code().number;
   }
 
@@ -146,8 +143,18 @@ final class Main {
     return document.build();
   }
 
-  private static void print(Json.Obj document, Shell shell) {
-    shell.out().println(JsonWriter.compact(document));
+  private static void print(
+      Json.Obj document, @Nullable Fault fault, Keepstone options, Shell shell) {
+    switch (options.form()) {
+      case PEOPLE -> {}
+      case DOCUMENT -> shell.out().println(JsonWriter.compact(document));
+      case LINES -> {
+        if (fault != null) {
+          Console.line(shell, "error", fault.json());
+        }
+        Console.line(shell, "summary", document);
+      }
+    }
   }
 
   private static CommandLine leaf(CommandLine.ParseResult parsed) {

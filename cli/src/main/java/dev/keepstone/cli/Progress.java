@@ -1,12 +1,13 @@
 package dev.keepstone.cli;
 
+import dev.keepstone.core.json.Json;
 import java.io.PrintStream;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.concurrent.atomic.AtomicLong;
 
 /// How far a long job is: on a terminal one line that is overwritten, in a pipe one plain line
-/// every 30 seconds.
+/// every 30 seconds, with `--json-lines` an object every second.
 ///
 /// Any thread may report. Closing it wipes the line; what was done is the verb's to say.
 final class Progress implements AutoCloseable {
@@ -14,13 +15,15 @@ final class Progress implements AutoCloseable {
   enum Form {
     SILENT,
     LINE,
-    PLAIN
+    PLAIN,
+    JSON
   }
 
   private static final Duration REDRAW = Duration.ofMillis(100);
+  private static final Duration JSON_EVERY = Duration.ofSeconds(1);
   private static final Duration PLAIN_EVERY = Duration.ofSeconds(30);
 
-  private final PrintStream err;
+  private final PrintStream out;
   private final Form form;
   private final int columns;
   private final InstantSource clock;
@@ -29,8 +32,8 @@ final class Progress implements AutoCloseable {
   private final AtomicLong nextShown;
   private boolean drawn;
 
-  Progress(PrintStream err, Form form, int columns, InstantSource clock, String doing) {
-    this.err = err;
+  Progress(PrintStream out, Form form, int columns, InstantSource clock, String doing) {
+    this.out = out;
     this.form = form;
     this.columns = columns;
     this.clock = clock;
@@ -40,7 +43,11 @@ final class Progress implements AutoCloseable {
   }
 
   private Duration every() {
-    return form == Form.LINE ? REDRAW : PLAIN_EVERY;
+    return switch (form) {
+      case LINE -> REDRAW;
+      case JSON -> JSON_EVERY;
+      case PLAIN, SILENT -> PLAIN_EVERY;
+    };
   }
 
   /// So many bytes are done.
@@ -53,22 +60,28 @@ final class Progress implements AutoCloseable {
     long now = clock.millis();
     long due = nextShown.get();
     if (now >= due && nextShown.compareAndSet(due, now + every().toMillis())) {
-      show(line(bytes, total, now));
+      show(form == Form.JSON ? jsonLine(bytes, total) : line(bytes, total, now));
     }
   }
 
   private synchronized void show(String line) {
     switch (form) {
       case SILENT -> {}
-      case PLAIN -> err.println(line);
+      case PLAIN, JSON -> out.println(line);
       case LINE -> {
         int room = Math.max(20, columns - 1);
         String cut = line.length() > room ? line.substring(0, room) : line;
-        err.print("\r" + cut + " ".repeat(room - cut.length()));
-        err.flush();
+        out.print("\r" + cut + " ".repeat(room - cut.length()));
+        out.flush();
         drawn = true;
       }
     }
+  }
+
+  private String jsonLine(long bytes, long total) {
+    return Console.jsonLine(
+        "progress",
+        Json.object().put("doing", doing).put("bytes", bytes).put("total", total).build());
   }
 
   private String line(long bytes, long total, long now) {
@@ -94,8 +107,8 @@ final class Progress implements AutoCloseable {
   @Override
   public synchronized void close() {
     if (drawn) {
-      err.print("\r" + " ".repeat(Math.max(20, columns - 1)) + "\r");
-      err.flush();
+      out.print("\r" + " ".repeat(Math.max(20, columns - 1)) + "\r");
+      out.flush();
       drawn = false;
     }
   }

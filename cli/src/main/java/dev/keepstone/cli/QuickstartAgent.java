@@ -69,7 +69,7 @@ final class QuickstartAgent implements AutoCloseable {
     AgentStart start = new AgentStart();
     start.budget = BUDGET;
     try {
-      start.run(new Console(there, true, false));
+      start.run(new Console(there, Console.Form.DOCUMENT, false));
       return new QuickstartAgent(place, AgentSocket.of(there), news);
     } catch (IOException | InterruptedException | RuntimeException e) {
       // Half started is not ours to close; at this time the agent is our only child.

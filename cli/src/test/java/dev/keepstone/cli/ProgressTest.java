@@ -32,6 +32,20 @@ class ProgressTest {
   }
 
   @Test
+  void asJsonLinesAnObjectComesEverySecond() {
+    try (Progress progress = begin(Progress.Form.JSON)) {
+      now = now.plusMillis(900);
+      progress.set(1, 8);
+      now = now.plusMillis(200);
+      progress.set(2, 8);
+      progress.set(3, 8);
+    }
+    assertThat(err.toString(StandardCharsets.UTF_8).lines())
+        .containsExactly(
+            "{\"v\":1,\"type\":\"progress\",\"doing\":\"verifying\",\"bytes\":2,\"total\":8}");
+  }
+
+  @Test
   void onATerminalOneLineIsOverwrittenAndWipedAtTheEnd() {
     try (Progress progress = begin(Progress.Form.LINE)) {
       for (int i = 1; i <= 4; i++) {

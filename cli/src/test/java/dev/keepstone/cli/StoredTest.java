@@ -51,6 +51,26 @@ class StoredTest {
   }
 
   @Test
+  void jsonLinesEndInTheDocument() {
+    Ran ran = Ran.keepstone("verify", store + "/gpt", "--deep", "--json-lines");
+    assertThat(ran.code()).isZero();
+    Json.Obj summary = ran.json();
+    assertThat(summary.text("type")).isEqualTo("summary");
+    assertThat(summary.text("command")).isEqualTo("verify");
+    assertThat(summary.bool("deep")).isTrue();
+
+    Ran failed = Ran.keepstone("verify", store + "/none", "--json-lines");
+    assertThat(failed.code()).isEqualTo(ExitCode.NOT_FOUND.number);
+    assertThat(failed.out().lines())
+        .satisfiesExactly(
+            line -> assertThat(line).startsWith("{\"v\":1,\"type\":\"error\",\"code\":5,"),
+            line ->
+                assertThat(line)
+                    .startsWith(
+                        "{\"v\":1,\"type\":\"summary\",\"command\":\"verify\",\"ok\":false,"));
+  }
+
+  @Test
   void aFolderWithoutAManifestIsListedAsWhatItIs() throws IOException {
     Files.createDirectories(folder.resolve("ckpts/gpt/checkpoints/1-20"));
     Files.createDirectories(folder.resolve("ckpts/gpt/checkpoints/1-60"));
