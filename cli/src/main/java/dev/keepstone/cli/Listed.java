@@ -73,18 +73,33 @@ record Listed(
 
   private static final String LOCAL = "local";
 
-  /// Every checkpoint of a run that is not purged, newest first.
-  static List<Listed> of(Run run, View view) {
-    List<Listed> all = new ArrayList<>();
+  /// The newest checkpoints of a run, and figures of all of them.
+  ///
+  /// @param rows newest first
+  /// @param all how many there are, complete or not
+  /// @param complete how many are complete
+  /// @param bytes in the folders of all
+  record Newest(List<Listed> rows, int all, int complete, long bytes) {}
+
+  /// What is not purged, newest first.
+  ///
+  /// @param most how many are told of in full: what is not shown need not be made
+  static Newest of(Run run, View view, int most) {
     Map<CheckpointId, List<String>> kept = Retention.kept(view, held(run));
-    for (CheckpointId id : view.standing()) {
-      all.add(complete(run, view, id, kept));
+    List<CheckpointId> standing = view.standing();
+    List<Attempt> attempts = run.attempts(view);
+    List<Listed> rows = new ArrayList<>();
+    for (CheckpointId id : standing.reversed().subList(0, Math.min(most, standing.size()))) {
+      rows.add(complete(run, view, id, kept));
     }
-    for (Attempt attempt : run.attempts(view)) {
-      all.add(attempted(view, attempt));
-    }
-    all.sort(Comparator.comparing(Listed::id).reversed());
-    return all;
+    attempts.forEach(attempt -> rows.add(attempted(view, attempt)));
+    rows.sort(Comparator.comparing(Listed::id).reversed());
+    return new Newest(
+        List.copyOf(rows.subList(0, Math.min(most, rows.size()))),
+        standing.size() + attempts.size(),
+        standing.size(),
+        standing.stream().mapToLong(id -> view.summary(id).ownBytes()).sum()
+            + attempts.stream().mapToLong(Attempt::bytes).sum());
   }
 
   private static Map<CheckpointId, String> held(Run run) {

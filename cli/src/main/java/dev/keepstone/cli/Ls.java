@@ -70,7 +70,8 @@ final class Ls implements Verb {
     for (String name : names) {
       Run run = store.run(Optional.of(name));
       View view = run.lookDecided(console.shell().host().clock());
-      List<Listed> checkpoints = Listed.of(run, view);
+      int most = all || console.json() ? Integer.MAX_VALUE : ROWS;
+      Listed.Newest checkpoints = Listed.of(run, view, most);
       if (!name.equals(names.getFirst())) {
         console.say("");
       }
@@ -78,7 +79,7 @@ final class Ls implements Verb {
         tell(name, view, checkpoints, console);
       }
       if (console.json()) {
-        runs.add(json(name, view, checkpoints));
+        runs.add(json(name, view, checkpoints.rows()));
       }
     }
     return Answer.of(Json.object().put("runs", Json.array(runs)).build());
@@ -119,16 +120,13 @@ final class Ls implements Verb {
                 + JsonWriter.compact(Objects.requireNonNull(view.metrics(id).get(monitor))));
   }
 
-  private void tell(String name, View view, List<Listed> checkpoints, Console console) {
+  private static void tell(String name, View view, Listed.Newest checkpoints, Console console) {
     Instant now = console.shell().clock().instant();
-    long complete = checkpoints.stream().filter(c -> c.state().equals("complete")).count();
-    long bytes =
-        checkpoints.stream().mapToLong(listed -> listed.bytes() - listed.usedBytes()).sum();
     StringBuilder head = new StringBuilder(name);
-    head.append("   ").append(Units.count(complete, "checkpoint"));
-    head.append(" · ").append(Units.size(bytes));
+    head.append("   ").append(Units.count(checkpoints.complete(), "checkpoint"));
+    head.append(" · ").append(Units.size(checkpoints.bytes()));
     view.latest().ifPresent(latest -> head.append(" · latest ").append(latest));
-    checkpoints.stream()
+    checkpoints.rows().stream()
         .filter(listed -> view.latest().filter(listed.id()::equals).isPresent())
         .findFirst()
         .ifPresent(listed -> head.append(" (").append(ago(listed, now)).append(")"));
@@ -151,9 +149,7 @@ final class Ls implements Verb {
             "state",
             "health",
             "kept because");
-    List<Listed> rows =
-        all || checkpoints.size() <= ROWS ? checkpoints : checkpoints.subList(0, ROWS);
-    for (Listed listed : rows) {
+    for (Listed listed : checkpoints.rows()) {
       Instant created = listed.created();
       table.row(
           listed.id().toString(),
@@ -165,8 +161,9 @@ final class Ls implements Verb {
           String.join(", ", because(listed, now)));
     }
     table.lines().forEach(console::say);
-    if (rows.size() < checkpoints.size()) {
-      console.say("  … " + (checkpoints.size() - rows.size()) + " more, --all");
+    int shown = checkpoints.rows().size();
+    if (shown < checkpoints.all()) {
+      console.say("  … " + (checkpoints.all() - shown) + " more, --all");
     }
     for (Damaged damaged : view.damaged()) {
       console.say("  damaged  " + damaged.name() + ": " + damaged.why().what());

@@ -92,14 +92,14 @@ public record Snapshot(
   public static Snapshot decode(byte[] bytes, String uid, String describe) {
     List<Stamped<?>> facts = new ArrayList<>();
     List<Manifest.Summary> checkpoints = new ArrayList<>();
-    Map<String, String> words = new HashMap<>();
+    Stamps stamps = new Stamps();
     return StoreObject.decode(
         bytes,
         KIND,
         describe,
         Map.of(
             "checkpoints", json -> checkpoints.add(Manifest.Summary.read(uid, object(json))),
-            "facts", json -> facts.add(stamped(object(json), words))),
+            "facts", json -> facts.add(stamps.stamped(object(json)))),
         fields -> {
           if (!fields.text("uid").equals(uid)) {
             throw new JsonException(
@@ -123,19 +123,30 @@ public record Snapshot(
     throw new JsonException("expected objects in \"checkpoints\" and \"facts\"");
   }
 
-  /// @param words one copy of each writer's name, of which there are few
-  private static Stamped<?> stamped(Json.Obj fields, Map<String, String> words) {
-    String writer = fields.text("writer");
-    String by = fields.text("by");
-    FactLimits.requireText("by", by);
-    Stamp stamp =
-        new Stamp(
-            Stamp.requireTime(Fields.instant(fields, "at")),
-            words.computeIfAbsent(writer, same -> same),
-            fields.integer("sequence"),
-            Fields.count(fields, "index", 0));
-    return new Stamped<>(
-        stamp, words.computeIfAbsent(by, same -> same), FactCodec.read(fields.object("fact")));
+  /// Reads facts, of which many in a row have one writer and one moment: one copy of each is kept,
+  /// and what is costly to read is read once.
+  private static final class Stamps {
+    private final Map<String, String> words = new HashMap<>();
+    private String text = "";
+    private Instant at = Instant.EPOCH;
+
+    Stamped<?> stamped(Json.Obj fields) {
+      String writer = fields.text("writer");
+      String by = fields.text("by");
+      FactLimits.requireText("by", by);
+      if (!fields.text("at").equals(text)) {
+        at = Stamp.requireTime(Fields.instant(fields, "at"));
+        text = fields.text("at");
+      }
+      Stamp stamp =
+          new Stamp(
+              at,
+              words.computeIfAbsent(writer, same -> same),
+              fields.integer("sequence"),
+              Fields.count(fields, "index", 0));
+      return new Stamped<>(
+          stamp, words.computeIfAbsent(by, same -> same), FactCodec.read(fields.object("fact")));
+    }
   }
 
   private static NavigableSet<CheckpointId> purged(Json.Obj starts) {
