@@ -5,7 +5,7 @@ import picocli.CommandLine.Command;
 /// The group of verbs about this node's agent.
 @Command(
     name = "agent",
-    header = "Start, stop and look at this node's agent.%n",
+    header = "Start, stop and look at this node's agent.",
     synopsisSubcommandLabel = "VERB",
     commandListHeading = "%nVerbs:%n",
     footer = {

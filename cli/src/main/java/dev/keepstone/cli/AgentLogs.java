@@ -25,7 +25,7 @@ import picocli.CommandLine.Spec;
 /// `keepstone agent logs`: the end of the agent's log or of its events, also after its death.
 @Command(
     name = "logs",
-    header = "Print the last lines of the agent's log, or of its events.%n",
+    header = "Print the last lines of the agent's log, or of its events.",
     footer = {
       "",
       "Examples:",

@@ -20,7 +20,7 @@ import picocli.CommandLine.Option;
 /// `keepstone agent start`: the agent as a process of its own, which outlives this one.
 @Command(
     name = "start",
-    header = "Start this node's agent, and return when it answers.%n",
+    header = "Start this node's agent, and return when it answers.",
     footer = {
       "",
       "Examples:",

@@ -14,7 +14,7 @@ import picocli.CommandLine.Command;
 /// `keepstone agent status`: what the agent holds and how far it is.
 @Command(
     name = "status",
-    header = "Show what this node's agent holds and how far its drains are.%n",
+    header = "Show what this node's agent holds and how far its drains are.",
     footer = {"", "Examples:", "  keepstone agent status", "  keepstone agent status --json"})
 final class AgentStatus implements Verb {
   @Override

@@ -13,7 +13,7 @@ import picocli.CommandLine.Option;
 /// `keepstone agent stop`: ends the agent, and returns when its process has ended.
 @Command(
     name = "stop",
-    header = "Drain what is sealed, then end this node's agent.%n",
+    header = "Drain what is sealed, then end this node's agent.",
     footer = {"", "Examples:", "  keepstone agent stop", "  keepstone agent stop --now"})
 final class AgentStop implements Verb {
   private static final int LOOK_EVERY_MILLIS = 20;

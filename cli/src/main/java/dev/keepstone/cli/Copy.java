@@ -12,7 +12,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone copy`: a checkpoint with all it needs goes into another store.
 @Command(
     name = "copy",
-    header = "Copy a checkpoint into another store, every byte checked on the way.%n",
+    header = "Copy a checkpoint into another store, every byte checked on the way.",
     footer = {
       "",
       "Examples:",

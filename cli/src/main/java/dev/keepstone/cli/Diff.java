@@ -27,7 +27,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone diff`: what differs between two checkpoints of any format.
 @Command(
     name = "diff",
-    header = "Compare two checkpoints of any format: names, types, values, state.%n",
+    header = "Compare two checkpoints of any format: names, types, values, state.",
     footer = {
       "",
       "Examples:",

@@ -32,7 +32,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone du`: what takes the bytes of a store, and why they are kept.
 @Command(
     name = "du",
-    header = "Say what takes the bytes: by run, component, rule and age.%n",
+    header = "Say what takes the bytes: by run, component, rule and age.",
     footer = {"", "Examples:", "  keepstone du ckpts", "  keepstone du ckpts/gpt --json"})
 final class Du implements Verb {
   /// Upper ends of the groups of age.

@@ -16,7 +16,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone export`: the tensors of a checkpoint for the tools that people have.
 @Command(
     name = "export",
-    header = "Write a checkpoint's tensors as a safetensors file, set or folder.%n",
+    header = "Write a checkpoint's tensors as a safetensors file, set or folder.",
     footer = {
       "",
       "Examples:",

@@ -28,7 +28,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone gc`: does away with what the dead left, and concludes old announced deletions.
 @Command(
     name = "gc",
-    header = "Remove what dead processes left, and conclude announced deletions.%n",
+    header = "Remove what dead processes left, and conclude announced deletions.",
     description = {
       "Leftovers are told by their age, a day at least, in the eyes of who keeps the store;",
       "nothing that is not Keepstone's is ever touched."

@@ -11,7 +11,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone import`: a foreign checkpoint becomes the first one of a new run.
 @Command(
     name = "import",
-    header = "Copy any checkpoint into a new run of a store.%n",
+    header = "Copy any checkpoint into a new run of a store.",
     footer = {
       "",
       "Examples:",

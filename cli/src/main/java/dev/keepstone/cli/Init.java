@@ -11,7 +11,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone init`: makes a folder a store. The first save would do it too.
 @Command(
     name = "init",
-    header = "Make a folder a store; one that is a store already stays as it is.%n",
+    header = "Make a folder a store; one that is a store already stays as it is.",
     footer = {"", "Examples:", "  keepstone init ckpts", "  keepstone init /mnt/nfs/ckpts --json"})
 final class Init implements Verb {
   @Parameters(paramLabel = "STORE", description = "The folder; made where it is missing.")

@@ -17,7 +17,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone inspect`: the tensors of any checkpoint and where they lie, without reading them.
 @Command(
     name = "inspect",
-    header = "List the tensors of any checkpoint, without reading a tensor byte.%n",
+    header = "List the tensors of any checkpoint, without reading a tensor byte.",
     footer = {
       "",
       "Examples:",

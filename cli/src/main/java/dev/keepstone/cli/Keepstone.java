@@ -7,7 +7,7 @@ import picocli.CommandLine.ScopeType;
 /// The command itself: its verbs, and the options that each of them has.
 @Command(
     name = "keepstone",
-    header = "Keepstone, a checkpoint engine for large-model training.%n",
+    header = "Keepstone, a checkpoint engine for large-model training.",
     synopsisSubcommandLabel = "VERB",
     optionListHeading = "%nOptions of every verb:%n",
     commandListHeading = "%nVerbs:%n",

@@ -21,7 +21,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone lineage`: the chain of starts and parents behind a checkpoint.
 @Command(
     name = "lineage",
-    header = "Show what a checkpoint came from: every start and parent behind it.%n",
+    header = "Show what a checkpoint came from: every start and parent behind it.",
     footer = {
       "",
       "Examples:",

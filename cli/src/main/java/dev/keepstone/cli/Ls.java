@@ -25,7 +25,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone ls`: runs and their checkpoints, newest first.
 @Command(
     name = "ls",
-    header = "List the runs of a store and their checkpoints, newest first.%n",
+    header = "List the runs of a store and their checkpoints, newest first.",
     footer = {"", "Examples:", "  keepstone ls ckpts", "  keepstone ls ckpts/gpt-small --json"})
 final class Ls implements Verb {
   /// How many rows of a run are enough to see what is going on.

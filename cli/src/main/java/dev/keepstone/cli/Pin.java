@@ -12,7 +12,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone pin`: a checkpoint is kept, whatever the rules say.
 @Command(
     name = "pin",
-    header = "Keep a checkpoint, whatever the rules say, until it is unpinned.%n",
+    header = "Keep a checkpoint, whatever the rules say, until it is unpinned.",
     footer = {
       "",
       "Examples:",

@@ -31,7 +31,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone prune`: announces the deletion of what rules do not keep, or of what is named.
 @Command(
     name = "prune",
-    header = "Delete checkpoints by rules, or those named; each with its reason.%n",
+    header = "Delete checkpoints by rules, or those named; each with its reason.",
     description = {
       "Without rules, those of the run itself decide. What is needed stays whatever is asked:",
       "the latest, the newest healthy and the newest deeply verified, the best by the run's",

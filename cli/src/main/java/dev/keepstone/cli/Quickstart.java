@@ -22,7 +22,7 @@ import picocli.CommandLine.Spec;
 /// `keepstone quickstart`: a real training run, killed while its checkpoint drains, and resumed.
 @Command(
     name = "quickstart",
-    header = "Train, kill the trainer in mid-step, resume, and compare every loss.%n",
+    header = "Train, kill the trainer in mid-step, resume, and compare every loss.",
     description = {
       "A small transformer learns this checkout's documentation on libtorch. It is",
       "killed with SIGKILL while a checkpoint drains, started again, and must then",

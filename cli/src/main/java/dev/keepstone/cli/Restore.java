@@ -11,7 +11,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone restore`: all of a checkpoint as plain files, tensors and state tree.
 @Command(
     name = "restore",
-    header = "Write all of a checkpoint into a folder: tensors and state tree.%n",
+    header = "Write all of a checkpoint into a folder: tensors and state tree.",
     footer = {
       "",
       "Examples:",

@@ -22,7 +22,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone rollback`: an earlier checkpoint becomes the latest.
 @Command(
     name = "rollback",
-    header = "Make an earlier checkpoint the latest; nothing is deleted.%n",
+    header = "Make an earlier checkpoint the latest; nothing is deleted.",
     footer = {
       "",
       "Examples:",

@@ -30,7 +30,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone show`: all that is known of one checkpoint but its tensors.
 @Command(
     name = "show",
-    header = "Show one checkpoint: what it holds, where it came from, who can load it.%n",
+    header = "Show one checkpoint: what it holds, where it came from, who can load it.",
     footer = {
       "",
       "Examples:",

@@ -16,7 +16,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone tag`: a checkpoint gets names, by which it is found and which keep it.
 @Command(
     name = "tag",
-    header = "Name a checkpoint, and keep it as long as it has a name.%n",
+    header = "Name a checkpoint, and keep it as long as it has a name.",
     footer = {
       "",
       "Examples:",

@@ -24,7 +24,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone undo`: announced deletions are taken back.
 @Command(
     name = "undo",
-    header = "Take announced deletions back, as long as nothing is freed.%n",
+    header = "Take announced deletions back, as long as nothing is freed.",
     footer = {
       "",
       "Examples:",

@@ -10,7 +10,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone unpin`: the rules decide again.
 @Command(
     name = "unpin",
-    header = "Let the rules decide about a pinned checkpoint again.%n",
+    header = "Let the rules decide about a pinned checkpoint again.",
     footer = {
       "",
       "Examples:",

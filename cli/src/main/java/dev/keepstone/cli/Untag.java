@@ -13,7 +13,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone untag`: a checkpoint loses names.
 @Command(
     name = "untag",
-    header = "Take names of a checkpoint away, all of them where none is given.%n",
+    header = "Take names of a checkpoint away, all of them where none is given.",
     footer = {
       "",
       "Examples:",

@@ -23,7 +23,7 @@ import picocli.CommandLine.Parameters;
 /// `keepstone verify`: whether a checkpoint is what was stored, and where it is not.
 @Command(
     name = "verify",
-    header = "Check checkpoints: objects and sizes, or with --deep every byte.%n",
+    header = "Check checkpoints: objects and sizes, or with --deep every byte.",
     footer = {
       "",
       "Examples:",
