@@ -36,7 +36,8 @@ final class Commands {
           .exitCodeListHeading("%nExit codes:%n")
           .exitCodeList(codes);
     }
-    // The header is a line of the verb list too, where a line break of its own would part the verbs.
+    // The header is a line of the verb list too, where a line break of its own would part the
+    // verbs.
     command.getCommandSpec().usageMessage().synopsisHeading("%nUsage: ");
     String text = command.getUsageMessage();
     console.say(text.stripTrailing());
