@@ -76,7 +76,7 @@ public final class Copy {
     }
     try {
       Path store = Path.of(target).toAbsolutePath().normalize();
-      if (!host.disk().list(store).isEmpty()) {
+      if (!host.disk().list(store).stream().allMatch(Import::isMarkerOnItsWay)) {
         throw new KeepstoneException.Refused(
             "the folder is not empty and no store", store.toString(), "keepstone init " + store);
       }

@@ -89,7 +89,7 @@ public final class Import {
     }
   }
 
-  private static boolean isMarkerOnItsWay(Disk.Entry entry) {
+  static boolean isMarkerOnItsWay(Disk.Entry entry) {
     return entry.name().startsWith(StoreMarker.NAME + ".");
   }
 

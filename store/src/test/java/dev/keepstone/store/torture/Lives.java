@@ -309,8 +309,12 @@ final class Lives {
               if (world.seconds() - since < HOLD.toSeconds()) {
                 assertThat(problems).as("read under a hold: %s", id).isEmpty();
               }
-              since = world.seconds();
               hold.renew();
+              if (world.seconds() - since >= HOLD.toSeconds()) {
+                // Renewed too late: it was taken for dead meanwhile.
+                return;
+              }
+              since = world.seconds();
             }
           } catch (KeepstoneException.NotFound e) {
             // Purged before the hold stood.
