@@ -43,6 +43,7 @@ import picocli.CommandLine.ScopeType;
       Unpin.class,
       Tag.class,
       Untag.class,
+      Watch.class,
       Agent.class
     })
 final class Keepstone {

@@ -11,10 +11,12 @@ import dev.keepstone.store.object.Wish;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.run.Run;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -117,5 +119,29 @@ class MarkingTest {
     Json.Obj bad = shown("2-60");
     assertThat(bad.bool("quarantined")).isTrue();
     assertThat(bad.array("reasons").toString()).contains("a flipped bit");
+  }
+
+  @Test
+  void aWatchTellsWhatHappensMeanwhile() throws Exception {
+    Saves saves = Objects.requireNonNull(made);
+    AtomicBoolean seen = new AtomicBoolean();
+    Thread trainer =
+        Thread.ofVirtual()
+            .start(() -> {
+              try {
+                for (long step = 80; !seen.get(); step++) {
+                  saves.save(2, step, 3, 4);
+                }
+              } catch (IOException e) {
+                throw new UncheckedIOException(e);
+              }
+            });
+    Ran watched = Ran.keepstone("watch", gpt, "--until-commit", "--for", "60s", "--json");
+    seen.set(true);
+    trainer.join();
+    Examples.assertKept("watch", watched.json());
+    assertThat(watched.json().array("events").toString()).contains("committed", "2-");
+    assertThat(Ran.keepstone("watch", gpt, "--for", "0s", "--json").json().array("events"))
+        .isEmpty();
   }
 }
