@@ -18,7 +18,7 @@ public final class AgentJvm {
           "-XX:MaxHeapFreeRatio=20",
           "-XX:-ShrinkHeapInSteps",
           // The compiler's peaks stay in the C heap unless they are given back.
-          "-XX:TrimNativeHeapInterval=5000",
+          "-XX:TrimNativeHeapInterval=1000",
           "-Xss512k",
           "-XX:MaxMetaspaceSize=64m",
           "-XX:ReservedCodeCacheSize=32m",

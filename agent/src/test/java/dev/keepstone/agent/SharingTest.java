@@ -350,7 +350,7 @@ final class SharingTest {
   @ValueSource(longs = {1, 2, 3})
   void anAgentKilledAnywhereIsFollowedByOneThatKnowsWhatIsStored(long seed) throws Exception {
     Random random = new Random(seed);
-    String[] kinds = {"sealed", "draining", "progress", "drained", "part", "committed"};
+    String[] kinds = {"sealed", "draining", "drained", "part", "committed"};
     String kind = kinds[random.nextInt(kinds.length)];
     try (Processes processes = new Processes(node.directory)) {
       Process first = processes.agent("--limit-rate", "32MiB");
