@@ -381,7 +381,9 @@ public final class Deletion {
   }
 
   private void spare(Tomb tomb, String why, List<DeletionEvent> events) {
-    if (end(tomb, End.Outcome.RESTORED)) {
+    // The name of an end is free again once snapshots say that its checkpoint is gone: who stood
+    // still from the look until then has restored nothing.
+    if (end(tomb, End.Outcome.RESTORED) && !run.tombs(tomb.id()).purged(tomb.id())) {
       events.add(new Spared(tomb.id(), tomb.k(), why));
     }
   }
