@@ -139,8 +139,11 @@ class InterruptTest {
   /// @return what it said to stderr
   private Path interrupt(String... arguments) throws IOException, InterruptedException {
     Path errors = folder.resolve("errors");
+    // Where the tests run in the background, Ctrl-C is ignored by all that is started there.
+    List<String> command = new ArrayList<>(List.of("env", "--default-signal=INT"));
+    command.addAll(command(arguments));
     Process process =
-        new ProcessBuilder(command(arguments))
+        new ProcessBuilder(command)
             .redirectInput(new File("/dev/null"))
             .redirectOutput(new File("/dev/null"))
             .redirectError(errors.toFile())
