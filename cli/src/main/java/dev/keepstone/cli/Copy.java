@@ -2,7 +2,6 @@ package dev.keepstone.cli;
 
 import dev.keepstone.core.json.Json;
 import java.io.IOException;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -35,18 +34,7 @@ final class Copy implements Verb {
 
   @Override
   public Set<ExitCode> codes() {
-    return EnumSet.of(
-        ExitCode.DONE,
-        ExitCode.FAILED,
-        ExitCode.USAGE,
-        ExitCode.DENIED,
-        ExitCode.NOT_FOUND,
-        ExitCode.INTEGRITY,
-        ExitCode.REFUSED,
-        ExitCode.NO_SPACE,
-        ExitCode.UNSUPPORTED,
-        ExitCode.UNKNOWN,
-        ExitCode.INTERRUPTED);
+    return ExitCode.reading(ExitCode.NO_SPACE, ExitCode.UNKNOWN, ExitCode.INTERRUPTED);
   }
 
   @Override

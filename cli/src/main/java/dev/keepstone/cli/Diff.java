@@ -14,7 +14,6 @@ import dev.keepstone.core.tensor.Tensor;
 import dev.keepstone.core.view.CheckpointView;
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -60,17 +59,7 @@ final class Diff implements Verb {
 
   @Override
   public Set<ExitCode> codes() {
-    return EnumSet.of(
-        ExitCode.DONE,
-        ExitCode.FAILED,
-        ExitCode.USAGE,
-        ExitCode.DENIED,
-        ExitCode.NOT_FOUND,
-        ExitCode.INTEGRITY,
-        ExitCode.REFUSED,
-        ExitCode.UNSUPPORTED,
-        ExitCode.OTHER,
-        ExitCode.INTERRUPTED);
+    return ExitCode.reading(ExitCode.OTHER, ExitCode.INTERRUPTED);
   }
 
   /// One means that there are differences.

@@ -18,7 +18,6 @@ import dev.keepstone.store.run.View;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -48,15 +47,7 @@ final class Du implements Verb {
 
   @Override
   public Set<ExitCode> codes() {
-    return EnumSet.of(
-        ExitCode.DONE,
-        ExitCode.FAILED,
-        ExitCode.USAGE,
-        ExitCode.DENIED,
-        ExitCode.NOT_FOUND,
-        ExitCode.INTEGRITY,
-        ExitCode.REFUSED,
-        ExitCode.UNSUPPORTED);
+    return ExitCode.reading();
   }
 
   /// Checkpoints and their bytes, added up under names.

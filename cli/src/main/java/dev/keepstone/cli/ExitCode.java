@@ -1,6 +1,9 @@
 package dev.keepstone.cli;
 
 import dev.keepstone.core.failure.KeepstoneException;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
 
 /// What the process ends with; the table of docs/spec/exit-codes.md, word for word.
 enum ExitCode {
@@ -28,6 +31,14 @@ enum ExitCode {
   ExitCode(int number, String meaning) {
     this.number = number;
     this.meaning = meaning;
+  }
+
+  /// The codes of a verb that reads a store or a checkpoint, and those that it has besides.
+  static Set<ExitCode> reading(ExitCode... besides) {
+    Set<ExitCode> codes =
+        EnumSet.of(DONE, FAILED, USAGE, DENIED, NOT_FOUND, INTEGRITY, REFUSED, UNSUPPORTED);
+    codes.addAll(List.of(besides));
+    return codes;
   }
 
   /// The code of a failure: one kind, one code.

@@ -4,7 +4,6 @@ import dev.keepstone.core.convert.ConvertPlan;
 import dev.keepstone.core.convert.ConvertReport;
 import dev.keepstone.core.convert.Selection;
 import java.nio.file.Path;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -54,17 +53,7 @@ final class Export implements Verb {
 
   @Override
   public Set<ExitCode> codes() {
-    return EnumSet.of(
-        ExitCode.DONE,
-        ExitCode.FAILED,
-        ExitCode.USAGE,
-        ExitCode.DENIED,
-        ExitCode.NOT_FOUND,
-        ExitCode.INTEGRITY,
-        ExitCode.REFUSED,
-        ExitCode.NO_SPACE,
-        ExitCode.UNSUPPORTED,
-        ExitCode.INTERRUPTED);
+    return ExitCode.reading(ExitCode.NO_SPACE, ExitCode.INTERRUPTED);
   }
 
   @Override

@@ -16,7 +16,6 @@ import dev.keepstone.store.retention.Plan;
 import dev.keepstone.store.run.Run;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -51,18 +50,7 @@ final class Gc implements Verb {
 
   @Override
   public Set<ExitCode> codes() {
-    return EnumSet.of(
-        ExitCode.DONE,
-        ExitCode.FAILED,
-        ExitCode.USAGE,
-        ExitCode.PARTLY,
-        ExitCode.DENIED,
-        ExitCode.NOT_FOUND,
-        ExitCode.INTEGRITY,
-        ExitCode.REFUSED,
-        ExitCode.NO_SPACE,
-        ExitCode.UNSUPPORTED,
-        ExitCode.INTERRUPTED);
+    return ExitCode.reading(ExitCode.PARTLY, ExitCode.NO_SPACE, ExitCode.INTERRUPTED);
   }
 
   /// What is to be done about one run.

@@ -1,6 +1,5 @@
 package dev.keepstone.cli;
 
-import java.util.EnumSet;
 import java.util.OptionalLong;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -33,19 +32,8 @@ final class Import implements Verb {
 
   @Override
   public Set<ExitCode> codes() {
-    return EnumSet.of(
-        ExitCode.DONE,
-        ExitCode.FAILED,
-        ExitCode.USAGE,
-        ExitCode.DENIED,
-        ExitCode.NOT_FOUND,
-        ExitCode.INTEGRITY,
-        ExitCode.REFUSED,
-        ExitCode.NO_SPACE,
-        ExitCode.UNSUPPORTED,
-        ExitCode.FENCED,
-        ExitCode.UNKNOWN,
-        ExitCode.INTERRUPTED);
+    return ExitCode.reading(
+        ExitCode.NO_SPACE, ExitCode.FENCED, ExitCode.UNKNOWN, ExitCode.INTERRUPTED);
   }
 
   @Override

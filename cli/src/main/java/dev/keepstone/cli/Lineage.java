@@ -11,7 +11,6 @@ import dev.keepstone.store.run.Run;
 import dev.keepstone.store.run.View;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -34,15 +33,7 @@ final class Lineage implements Verb {
 
   @Override
   public Set<ExitCode> codes() {
-    return EnumSet.of(
-        ExitCode.DONE,
-        ExitCode.FAILED,
-        ExitCode.USAGE,
-        ExitCode.DENIED,
-        ExitCode.NOT_FOUND,
-        ExitCode.INTEGRITY,
-        ExitCode.REFUSED,
-        ExitCode.UNSUPPORTED);
+    return ExitCode.reading();
   }
 
   @Override

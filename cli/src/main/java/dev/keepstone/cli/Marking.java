@@ -12,7 +12,6 @@ import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.reference.Reference;
 import dev.keepstone.store.run.Run;
 import dev.keepstone.store.run.View;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 
@@ -21,18 +20,7 @@ import java.util.Set;
 ///
 /// @param verb who writes, for people
 record Marking(Host host, String verb, Run run, View view, CheckpointId id) {
-  static final Set<ExitCode> CODES =
-      EnumSet.of(
-          ExitCode.DONE,
-          ExitCode.FAILED,
-          ExitCode.USAGE,
-          ExitCode.DENIED,
-          ExitCode.NOT_FOUND,
-          ExitCode.INTEGRITY,
-          ExitCode.REFUSED,
-          ExitCode.NO_SPACE,
-          ExitCode.UNSUPPORTED,
-          ExitCode.UNKNOWN);
+  static final Set<ExitCode> CODES = ExitCode.reading(ExitCode.NO_SPACE, ExitCode.UNKNOWN);
 
   static Marking find(String verb, String reference, Console console) {
     Host host = console.shell().host();

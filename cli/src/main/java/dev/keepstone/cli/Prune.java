@@ -18,7 +18,6 @@ import dev.keepstone.store.run.Run;
 import dev.keepstone.store.run.View;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -55,19 +54,8 @@ final class Prune implements Verb {
 
   @Override
   public Set<ExitCode> codes() {
-    return EnumSet.of(
-        ExitCode.DONE,
-        ExitCode.FAILED,
-        ExitCode.USAGE,
-        ExitCode.PARTLY,
-        ExitCode.DENIED,
-        ExitCode.NOT_FOUND,
-        ExitCode.INTEGRITY,
-        ExitCode.REFUSED,
-        ExitCode.BUSY,
-        ExitCode.NO_SPACE,
-        ExitCode.UNSUPPORTED,
-        ExitCode.INTERRUPTED);
+    return ExitCode.reading(
+        ExitCode.PARTLY, ExitCode.BUSY, ExitCode.NO_SPACE, ExitCode.INTERRUPTED);
   }
 
   @Override

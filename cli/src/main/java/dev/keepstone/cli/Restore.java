@@ -2,7 +2,6 @@ package dev.keepstone.cli;
 
 import dev.keepstone.core.convert.ConvertPlan;
 import java.nio.file.Path;
-import java.util.EnumSet;
 import java.util.Set;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -34,17 +33,7 @@ final class Restore implements Verb {
 
   @Override
   public Set<ExitCode> codes() {
-    return EnumSet.of(
-        ExitCode.DONE,
-        ExitCode.FAILED,
-        ExitCode.USAGE,
-        ExitCode.DENIED,
-        ExitCode.NOT_FOUND,
-        ExitCode.INTEGRITY,
-        ExitCode.REFUSED,
-        ExitCode.NO_SPACE,
-        ExitCode.UNSUPPORTED,
-        ExitCode.INTERRUPTED);
+    return ExitCode.reading(ExitCode.NO_SPACE, ExitCode.INTERRUPTED);
   }
 
   @Override

@@ -10,7 +10,6 @@ import dev.keepstone.store.reference.Which;
 import dev.keepstone.store.run.Run;
 import dev.keepstone.store.run.View;
 import dev.keepstone.store.verify.Problem;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -51,17 +50,7 @@ final class Rollback implements Verb {
 
   @Override
   public Set<ExitCode> codes() {
-    return EnumSet.of(
-        ExitCode.DONE,
-        ExitCode.FAILED,
-        ExitCode.USAGE,
-        ExitCode.DENIED,
-        ExitCode.NOT_FOUND,
-        ExitCode.INTEGRITY,
-        ExitCode.REFUSED,
-        ExitCode.NO_SPACE,
-        ExitCode.UNSUPPORTED,
-        ExitCode.UNKNOWN);
+    return ExitCode.reading(ExitCode.NO_SPACE, ExitCode.UNKNOWN);
   }
 
   @Override

@@ -13,7 +13,6 @@ import dev.keepstone.store.retention.Plan;
 import dev.keepstone.store.run.Run;
 import dev.keepstone.store.run.View;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -46,18 +45,7 @@ final class Undo implements Verb {
 
   @Override
   public Set<ExitCode> codes() {
-    return EnumSet.of(
-        ExitCode.DONE,
-        ExitCode.FAILED,
-        ExitCode.USAGE,
-        ExitCode.PARTLY,
-        ExitCode.DENIED,
-        ExitCode.NOT_FOUND,
-        ExitCode.INTEGRITY,
-        ExitCode.REFUSED,
-        ExitCode.NO_SPACE,
-        ExitCode.UNSUPPORTED,
-        ExitCode.UNKNOWN);
+    return ExitCode.reading(ExitCode.PARTLY, ExitCode.NO_SPACE, ExitCode.UNKNOWN);
   }
 
   @Override

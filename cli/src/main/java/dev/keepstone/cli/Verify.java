@@ -9,7 +9,6 @@ import dev.keepstone.store.reference.Reference;
 import dev.keepstone.store.verify.Problem;
 import dev.keepstone.store.verify.VerifyReport;
 import java.io.IOException;
-import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
@@ -65,16 +64,7 @@ final class Verify implements Verb {
 
   @Override
   public Set<ExitCode> codes() {
-    return EnumSet.of(
-        ExitCode.DONE,
-        ExitCode.FAILED,
-        ExitCode.USAGE,
-        ExitCode.DENIED,
-        ExitCode.NOT_FOUND,
-        ExitCode.INTEGRITY,
-        ExitCode.REFUSED,
-        ExitCode.UNSUPPORTED,
-        ExitCode.INTERRUPTED);
+    return ExitCode.reading(ExitCode.INTERRUPTED);
   }
 
   @Override

@@ -11,7 +11,6 @@ import dev.keepstone.store.run.Run;
 import dev.keepstone.store.run.View;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -53,15 +52,7 @@ final class Watch implements Verb {
 
   @Override
   public Set<ExitCode> codes() {
-    return EnumSet.of(
-        ExitCode.DONE,
-        ExitCode.FAILED,
-        ExitCode.USAGE,
-        ExitCode.DENIED,
-        ExitCode.NOT_FOUND,
-        ExitCode.INTEGRITY,
-        ExitCode.REFUSED,
-        ExitCode.UNSUPPORTED);
+    return ExitCode.reading();
   }
 
   @Override
