@@ -54,7 +54,7 @@ final class Starting {
     Run run = live.open();
     drainTheDead(live);
     boolean hasCheckpoints = !run.look().visible().isEmpty();
-    Starts starts = new Starts(run, node.clock(), id -> defect(run, id));
+    Starts starts = new Starts(run, node.clock(), id -> defect(run, id), node.nonce());
     Start joined = starts.join(request.token(), request.world(), wanted(run, request.wanted()));
     Started started = starts.decide(joined);
     synchronized (roster) {
@@ -123,6 +123,7 @@ final class Starting {
         hasCheckpoints,
         started.skipped().stream()
             .map(skipped -> new Answer.Skipped(skipped.id().toString(), skipped.why()))
-            .toList());
+            .toList(),
+        started.announced().nonce());
   }
 }

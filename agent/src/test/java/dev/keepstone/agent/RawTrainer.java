@@ -114,7 +114,9 @@ final class RawTrainer implements AutoCloseable {
 
   Answer.Start start(Path store, String token, int keepLast) throws IOException {
     Json.Obj policy = Json.object().put("keep_last", keepLast).build();
-    return ask(new Request.Start(store.toString(), "run", token, 0, 1, "latest", policy));
+    return ask(
+        new Request.Start(
+            store.toString(), "run", token, 0, 1, "latest", policy, "here", 1, 60_000));
   }
 
   Answer.Register register(List<RegisteredPiece> layout, @Nullable Long limitRate)

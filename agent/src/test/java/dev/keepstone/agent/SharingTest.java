@@ -208,7 +208,8 @@ final class SharingTest {
     }
     try (RawTrainer trainer = node.trainer(SECOND)) {
       Json.Obj policy = Json.object().put("keep_last", 100).build();
-      trainer.ask(new Request.Start(store.toString(), "run", "t2", 0, 1, "1", policy));
+      trainer.ask(
+          new Request.Start(store.toString(), "run", "t2", 0, 1, "1", policy, "here", 1, 60_000));
       trainer.register(lora("frozen"), null);
       trainer.save(3);
       assertThat(trainer.await("2-3")).isInstanceOf(Ended.Committed.class);

@@ -2,6 +2,7 @@ package dev.keepstone.client;
 
 import dev.keepstone.segment.wire.Request;
 import java.nio.file.Path;
+import java.time.Duration;
 
 /// One launch of a trainer, as it announces itself.
 ///
@@ -12,8 +13,28 @@ import java.nio.file.Path;
 /// @param world ranks of the launch
 /// @param wanted what to continue from: `latest`, `must`, `fresh`, or which checkpoint
 /// @param keep what retention keeps
+/// @param node name of this machine, for messages; may be empty
+/// @param local ranks of this launch on this machine
+/// @param commitTimeout how long a save waits for the parts of all ranks
 public record Launch(
-    Path store, String run, String token, int rank, int world, String wanted, Keep keep) {
+    Path store,
+    String run,
+    String token,
+    int rank,
+    int world,
+    String wanted,
+    Keep keep,
+    String node,
+    int local,
+    Duration commitTimeout) {
+  private static final Duration COMMIT_TIMEOUT = Duration.ofMinutes(20);
+
+  /// A launch of which only this rank is on this machine.
+  public Launch(
+      Path store, String run, String token, int rank, int world, String wanted, Keep keep) {
+    this(store, run, token, rank, world, wanted, keep, "", 1, COMMIT_TIMEOUT);
+  }
+
   /// A trainer of one rank that continues from the latest checkpoint and keeps three.
   public static Launch single(Path store, String run, String token) {
     return new Launch(store, run, token, 0, 1, "latest", Keep.last(3));
@@ -27,6 +48,9 @@ public record Launch(
         rank,
         world,
         wanted,
-        keep.toJson());
+        keep.toJson(),
+        node,
+        local,
+        commitTimeout.toMillis());
   }
 }

@@ -176,7 +176,7 @@ final class FakeAgent implements AutoCloseable {
   private Answer.Start start() {
     String latest = store.isEmpty() ? null : List.copyOf(store.keySet()).getLast();
     Long step = latest == null ? null : Long.parseLong(latest.substring(latest.indexOf('-') + 1));
-    return new Answer.Start("uid", 2, latest, step, latest != null, List.of());
+    return new Answer.Start("uid", 2, latest, step, latest != null, List.of(), "7c1e02aa");
   }
 
   private Answer.Register register(Request.Register register) {

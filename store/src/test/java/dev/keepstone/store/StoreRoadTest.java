@@ -86,15 +86,18 @@ final class StoreRoadTest {
     return events;
   }
 
+  private Started started(int number, Optional<CheckpointId> parent) {
+    return new Started(run.start(number), parent, List.of());
+  }
+
   @Test
   void aTrainerThatStartsAgainGoesOnFromItsLatestCheckpoint() {
-    assertThat(start("a", Wanted.LATEST)).isEqualTo(new Started(1, Optional.empty(), List.of()));
+    assertThat(start("a", Wanted.LATEST)).isEqualTo(started(1, Optional.empty()));
     assertThat(save(id("1-20"))).isEqualTo(new Published.Committed());
     assertThat(save(id("1-40"))).isEqualTo(new Published.Committed());
     assertThat(run.look().latest()).contains(id("1-40"));
 
-    assertThat(start("b", Wanted.LATEST))
-        .isEqualTo(new Started(2, Optional.of(id("1-40")), List.of()));
+    assertThat(start("b", Wanted.LATEST)).isEqualTo(started(2, Optional.of(id("1-40"))));
     assertThat(start("b", Wanted.LATEST).start()).as("another rank joins").isEqualTo(2);
     assertThat(save(id("2-60"))).isEqualTo(new Published.Committed());
     assertThat(run.look().visible()).containsExactly(id("1-20"), id("1-40"), id("2-60"));
@@ -380,6 +383,6 @@ final class StoreRoadTest {
     deleteAll(KeepRules.last(1));
     assertThat(run.look().undecided()).isFalse();
     assertThat(run.look().visible()).containsExactly(id("1-30"));
-    assertThat(starts.decide(late)).isEqualTo(new Started(3, Optional.of(id("1-30")), List.of()));
+    assertThat(starts.decide(late)).isEqualTo(started(3, Optional.of(id("1-30"))));
   }
 }

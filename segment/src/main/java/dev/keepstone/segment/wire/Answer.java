@@ -22,13 +22,15 @@ public sealed interface Answer {
   /// @param step the parent's, null for a fresh start
   /// @param hasCheckpoints whether the run had any visible one
   /// @param skipped checkpoints passed over
+  /// @param by nonce of the agent that announced the start; null where that is not known
   record Start(
       String uid,
       int start,
       @Nullable String parent,
       @Nullable Long step,
       boolean hasCheckpoints,
-      List<Skipped> skipped)
+      List<Skipped> skipped,
+      @Nullable String by)
       implements Answer {
     public Start {
       skipped = List.copyOf(skipped);

@@ -34,7 +34,8 @@ public final class AnswerCodec {
               .put("has_checkpoints", start.hasCheckpoints())
               .put(
                   "skipped",
-                  Json.array(start.skipped().stream().map(AnswerCodec::skipped).toList()));
+                  Json.array(start.skipped().stream().map(AnswerCodec::skipped).toList()))
+              .put("by", start.by());
       case Answer.Open open -> open(frame, open);
       case Answer.Next(List<Answer.Chunk> chunks, boolean end) ->
           frame
@@ -178,7 +179,8 @@ public final class AnswerCodec {
         frame.array("skipped").stream()
             .map(value -> WireFields.object(value, "skipped"))
             .map(skipped -> new Answer.Skipped(skipped.text("id"), skipped.text("why")))
-            .toList());
+            .toList(),
+        WireFields.textOrNull(frame, "by"));
   }
 
   static Answer.Open open(Json.Obj frame) {

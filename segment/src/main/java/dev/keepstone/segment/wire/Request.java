@@ -35,8 +35,20 @@ public sealed interface Request<A extends Answer> {
   /// @param token shared by all ranks of one launch, new for every launch
   /// @param wanted `latest`, `must`, `fresh`, or which checkpoint
   /// @param policy the retention policy; `keep_last` is known
+  /// @param node name of the rank's machine, for people; may be empty
+  /// @param local ranks of this launch on that machine, 1 where that is not known
+  /// @param commitTimeoutMs how long an attempt waits for the parts of all ranks
   record Start(
-      String store, String run, String token, int rank, int world, String wanted, Json.Obj policy)
+      String store,
+      String run,
+      String token,
+      int rank,
+      int world,
+      String wanted,
+      Json.Obj policy,
+      String node,
+      int local,
+      long commitTimeoutMs)
       implements Request<Answer.Start> {
     @Override
     public String verb() {

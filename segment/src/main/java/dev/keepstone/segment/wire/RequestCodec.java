@@ -17,6 +17,7 @@ public final class RequestCodec {
 
   private static final Pattern CLIENT = Pattern.compile("[0-9a-f]{16}");
   private static final long DEFAULT_TIMEOUT_MS = 120_000;
+  private static final long DEFAULT_COMMIT_TIMEOUT_MS = 1_200_000;
 
   private RequestCodec() {}
 
@@ -39,7 +40,10 @@ public final class RequestCodec {
               .put("rank", start.rank())
               .put("world", start.world())
               .put("wanted", start.wanted())
-              .put("policy", start.policy());
+              .put("policy", start.policy())
+              .put("node", start.node())
+              .put("local", start.local())
+              .put("commit_timeout_ms", start.commitTimeoutMs());
       case Request.Open(String id) -> frame.put("id", id);
       case Request.Register register -> register(frame, register);
       case Request.Lend(long timeoutMs) -> frame.put("timeout_ms", timeoutMs);
@@ -158,7 +162,12 @@ public final class RequestCodec {
         WireFields.within(frame, "rank", 0, world - 1),
         world,
         frame.text("wanted"),
-        frame.object("policy"));
+        frame.object("policy"),
+        frame.has("node") ? frame.text("node") : "",
+        frame.has("local") ? WireFields.within(frame, "local", 1, world) : 1,
+        frame.has("commit_timeout_ms")
+            ? WireFields.atLeast(frame, "commit_timeout_ms", 1)
+            : DEFAULT_COMMIT_TIMEOUT_MS);
   }
 
   private static Request.Register register(Json.Obj frame) {

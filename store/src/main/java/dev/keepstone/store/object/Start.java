@@ -1,8 +1,10 @@
 package dev.keepstone.store.object;
 
+import dev.keepstone.core.json.Json;
 import dev.keepstone.core.json.JsonException;
 import dev.keepstone.store.reference.CheckpointId;
 import java.time.Instant;
+import org.jspecify.annotations.Nullable;
 
 /// `starts/<n>.json`: one start of the trainer is announced.
 ///
@@ -12,8 +14,16 @@ import java.time.Instant;
 /// @param world ranks of that launch
 /// @param wanted which parent it wants
 /// @param created when, for people
+/// @param nonce the start of the agent that put it; null where no agent did. Ranks that read
+///   different ones do not see one store
 public record Start(
-    String uid, int number, String token, int world, Wanted wanted, Instant created) {
+    String uid,
+    int number,
+    String token,
+    int world,
+    Wanted wanted,
+    Instant created,
+    @Nullable String nonce) {
   private static final String KIND = "start";
 
   public Start {
@@ -24,6 +34,9 @@ public record Start(
     }
     if (token.isEmpty()) {
       throw new IllegalArgumentException("a start's token is not empty");
+    }
+    if (nonce != null) {
+      Fields.requireNonce(nonce);
     }
   }
 
@@ -73,15 +86,18 @@ public record Start(
 
   /// The object's bytes.
   public byte[] encode() {
-    return StoreObject.encode(
+    Json.Builder fields =
         StoreObject.begin(KIND)
             .put("uid", uid)
             .put("start", number)
             .put("token", token)
             .put("world", world)
             .put("wanted", wanted.text())
-            .put("created", created.toString())
-            .build());
+            .put("created", created.toString());
+    if (nonce != null) {
+      fields.put("nonce", nonce);
+    }
+    return StoreObject.encode(fields.build());
   }
 
   public static Start decode(byte[] bytes, String describe) {
@@ -96,6 +112,7 @@ public record Start(
                 fields.text("token"),
                 Fields.count(fields, "world", 1),
                 Wanted.parse(fields.text("wanted")),
-                Fields.instant(fields, "created")));
+                Fields.instant(fields, "created"),
+                fields.has("nonce") ? fields.text("nonce") : null));
   }
 }

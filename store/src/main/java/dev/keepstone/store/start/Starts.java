@@ -23,6 +23,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /// Announces starts and decides their parents. **Announce, then choose**: whatever was reported
 /// committed before the announcement is seen by the choice, and whatever comes after sees the
@@ -36,12 +37,19 @@ public final class Starts {
   private final Run run;
   private final StoreClock clock;
   private final Check check;
+  private final @Nullable String nonce;
 
   /// @param check what a checkpoint must pass to be chosen
   public Starts(Run run, StoreClock clock, Check check) {
+    this(run, clock, check, null);
+  }
+
+  /// @param nonce of the agent that starts; null for who is none
+  public Starts(Run run, StoreClock clock, Check check, @Nullable String nonce) {
     this.run = run;
     this.clock = clock;
     this.check = check;
+    this.nonce = nonce;
   }
 
   /// Tells whether a checkpoint can be gone on from.
@@ -69,7 +77,7 @@ public final class Starts {
         return requireWorld(own.get(), world);
       }
       int next = seen.announced().isEmpty() ? 1 : seen.announced().last() + 1;
-      Start start = new Start(run.uid(), next, token, world, wanted, clock.instant());
+      Start start = new Start(run.uid(), next, token, world, wanted, clock.instant(), nonce);
       String name = run.names().start(next);
       Put put = run.tier().put(name, start.encode());
       if (put instanceof Put.Committed) {
@@ -142,7 +150,7 @@ public final class Starts {
         run.makeDurable(run.names().starts());
         Optional<CheckpointId> id =
             parent instanceof Parent.Of(CheckpointId of) ? Optional.of(of) : Optional.empty();
-        return new Started(start.number(), id, skipped);
+        return new Started(start, id, skipped);
       }
       // Void by our own choice: there is nothing to go on from. Void by a deleter, which takes a
       // start for dead that does not decide: the ranks take another number.

@@ -61,7 +61,7 @@ public final class TinyStore {
     this.run = StoreRoot.openOrMake(tier, CLOCK).runOrMake("run", CLOCK, random);
     put(
         NAMES.start(1),
-        new Start(run.uid(), 1, "token", 1, Start.Wanted.LATEST, CLOCK.instant()).encode());
+        new Start(run.uid(), 1, "token", 1, Start.Wanted.LATEST, CLOCK.instant(), null).encode());
     put(NAMES.parent(1), new Decision(run.uid(), 1, new Decision.Parent.Fresh()).encode());
   }
 
