@@ -20,6 +20,7 @@ _AGENT_MAGIC = b"KSTNAGT1"
 _SEAL_MAGIC = b"KSTNSEAL"
 _AGENT_RECORDS = (4096, 8192)
 _SEALS = 12288
+_PROGRESS = 77824
 _PAGE = 4096
 _POPULATE_WRITE = 23
 
@@ -65,18 +66,30 @@ class Segment:
         """Waits until the pages of the mapping are there."""
         self._populated.join()
 
-    def lent(self) -> Optional[tuple[int, int]]:
-        """Slot and generation that the agent lends now, from the newer copy of its record that is whole."""
-        best = None
+    def _record(self) -> Optional[tuple[int, int, int, int]]:
+        """Sequence, lent slot, lent generation and due step of the newer copy of the agent's record that is whole."""
+        best: Optional[tuple[int, int, int, int]] = None
         for at in _AGENT_RECORDS:
-            record = self.map[at : at + 164]
+            record = self.map[at : at + 172]
             magic, sequence, slot, _, generation = struct.unpack_from("<8sQiIQ", record)
-            (crc,) = struct.unpack_from("<I", record, 160)
-            if magic == _AGENT_MAGIC and zlib.crc32(record[:160]) == crc and (best is None or sequence > best[0]):
-                best = (sequence, slot, generation)
-        if best is None or not 0 <= best[1] < self.slots:
-            return None
-        return best[1], best[2]
+            due, crc = struct.unpack_from("<QI", record, 160)
+            if magic == _AGENT_MAGIC and zlib.crc32(record[:168]) == crc and (best is None or sequence > best[0]):
+                best = (sequence, slot, generation, due)
+        return best
+
+    def lent(self) -> Optional[tuple[int, int]]:
+        """Slot and generation that the agent lends now."""
+        record = self._record()
+        return record[1:3] if record is not None and 0 <= record[1] < self.slots else None
+
+    def due(self) -> int:
+        """The step that every rank saves because somebody asked, or 0."""
+        record = self._record()
+        return 0 if record is None else record[3]
+
+    def progress(self, step: int) -> None:
+        """Tells the agent how many steps are done: one aligned store, no round trip."""
+        self.map[_PROGRESS : _PROGRESS + 8] = step.to_bytes(8, "little")
 
     def slot_at(self, slot: int) -> int:
         return int(self.slot_offset + slot * self.slot_stride)

@@ -180,9 +180,9 @@ class FakeAgent:
             client["states"][slot] = "LENT"
         client["sequence"] += 1
         slot, generation = client["lent"] or (-1, 0)
-        record = struct.pack("<8sQiIQ", b"KSTNAGT1", client["sequence"], slot, 0, generation).ljust(160, b"\0")
+        record = struct.pack("<8sQiIQ", b"KSTNAGT1", client["sequence"], slot, 0, generation).ljust(168, b"\0")
         at = 4096 + 4096 * (client["sequence"] % 2)
-        client["memory"][at : at + 164] = record + struct.pack("<I", zlib.crc32(record))
+        client["memory"][at : at + 172] = record + struct.pack("<I", zlib.crc32(record))
         return client["lent"] is not None
 
     def do_lend(self, client: dict, request: dict) -> dict:

@@ -83,6 +83,7 @@ final class Adoption {
       if (before != null) {
         before.retire();
       }
+      trainer.due = segment.record().due();
       List<SealRecord> waiting = take(segment);
       roster.add(segment);
       waiting.stream()

@@ -68,7 +68,8 @@ final class LiveSegment {
       slots.lend();
     }
     int lent = slots.lent();
-    record = record.next(lent, lent == Slots.NONE ? 0 : slots.generation(lent), slots.states());
+    long generation = lent == Slots.NONE ? 0 : slots.generation(lent);
+    record = record.next(lent, generation, slots.states(), trainer.due);
     file.write(record);
   }
 

@@ -33,6 +33,9 @@ final class Trainer {
   /// The number of its newest layout.
   int layouts;
 
+  /// The step that it is told to save because somebody asked, or 0.
+  long due;
+
   /// Newest last.
   final List<LiveSegment> segments = new ArrayList<>();
 

@@ -225,11 +225,11 @@ final class FakeAgent implements AutoCloseable {
     int free = states.indexOf(SlotState.FREE);
     AgentRecord before = segment().agentRecord().orElseThrow();
     if (free < 0) {
-      segment().write(before.next(AgentRecord.NONE, 0, states));
+      segment().write(before.next(AgentRecord.NONE, 0, states, 0));
       return false;
     }
     states.set(free, SlotState.LENT);
-    segment().write(before.next(free, generation + 1, states));
+    segment().write(before.next(free, generation + 1, states, 0));
     return true;
   }
 

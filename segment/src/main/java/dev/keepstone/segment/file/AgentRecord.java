@@ -17,8 +17,9 @@ import java.util.Optional;
 /// @param lentSlot the slot the client may write, or [#NONE]
 /// @param lentGeneration the generation to seal in it, or 0
 /// @param states of each slot of the segment
+/// @param due the step that every rank of the start saves because somebody asked, or 0
 public record AgentRecord(
-    long sequence, int lentSlot, long lentGeneration, List<SlotState> states) {
+    long sequence, int lentSlot, long lentGeneration, List<SlotState> states, long due) {
   /// No slot is lent.
   public static final int NONE = -1;
 
@@ -26,13 +27,14 @@ public record AgentRecord(
 
   private static final byte[] MAGIC = "KSTNAGT1".getBytes(StandardCharsets.US_ASCII);
   private static final int STATES_AT = 32;
-  private static final int CRC_AT = 160;
+  private static final int DUE_AT = 160;
+  private static final int CRC_AT = 168;
 
   public AgentRecord {
     states = List.copyOf(states);
     boolean lent = lentSlot >= 0 && lentSlot < states.size() && lentGeneration > 0;
     boolean none = lentSlot == NONE && lentGeneration == 0;
-    if (sequence <= 0 || states.size() > SegmentHead.MAX_SLOTS || (!lent && !none)) {
+    if (sequence <= 0 || due < 0 || states.size() > SegmentHead.MAX_SLOTS || (!lent && !none)) {
       throw new IllegalArgumentException(
           "agent record "
               + sequence
@@ -42,18 +44,19 @@ public record AgentRecord(
               + lentGeneration
               + " of "
               + states.size()
-              + " slots");
+              + " slots, due "
+              + due);
     }
   }
 
   /// The first record of a segment: all slots free, none lent.
   public static AgentRecord first(int slots) {
-    return new AgentRecord(1, NONE, 0, Collections.nCopies(slots, SlotState.FREE));
+    return new AgentRecord(1, NONE, 0, Collections.nCopies(slots, SlotState.FREE), 0);
   }
 
   /// The record after this one.
-  public AgentRecord next(int slot, long generation, List<SlotState> slotStates) {
-    return new AgentRecord(sequence + 1, slot, generation, slotStates);
+  public AgentRecord next(int slot, long generation, List<SlotState> slotStates, long dueStep) {
+    return new AgentRecord(sequence + 1, slot, generation, slotStates, dueStep);
   }
 
   /// Offset of the copy that this sequence is written to.
@@ -71,6 +74,7 @@ public record AgentRecord(
     for (int slot = 0; slot < states.size(); slot++) {
       bytes.putInt(STATES_AT + 8 * slot, states.get(slot).code());
     }
+    bytes.putLong(DUE_AT, due);
     bytes.putInt(CRC_AT, Crc32.of(bytes.array(), 0, CRC_AT));
     return bytes.array();
   }
@@ -92,7 +96,12 @@ public record AgentRecord(
     }
     try {
       return Optional.of(
-          new AgentRecord(bytes.getLong(8), bytes.getInt(16), bytes.getLong(24), states));
+          new AgentRecord(
+              bytes.getLong(8),
+              bytes.getInt(16),
+              bytes.getLong(24),
+              states,
+              bytes.getLong(DUE_AT)));
     } catch (IllegalArgumentException e) {
       return Optional.empty();
     }

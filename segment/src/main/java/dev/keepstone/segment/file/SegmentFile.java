@@ -13,6 +13,7 @@ import dev.keepstone.segment.memory.SharedFile;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.Optional;
 
@@ -23,6 +24,9 @@ import java.util.Optional;
 /// their memory by the socket or by death, as docs/spec/segment.md section 5 tells; the fences here
 /// order the agent's record, which the client reads without either.
 public final class SegmentFile implements AutoCloseable {
+  private static final ValueLayout.OfLong STEPS =
+      ValueLayout.JAVA_LONG.withOrder(ByteOrder.LITTLE_ENDIAN);
+
   private final SharedFile file;
   private final SegmentHead head;
   private final Layout layout;
@@ -234,6 +238,16 @@ public final class SegmentFile implements AutoCloseable {
   public void write(SealRecord seal) {
     VarHandle.releaseFence();
     put(SegmentHead.sealAt(seal.slot()), seal.encode());
+  }
+
+  /// Steps that the trainer says are done, or 0: for estimates, and for nothing that lasts.
+  public long progress() {
+    return Math.max(0, file.bytes().get(STEPS, SegmentHead.PROGRESS_AT));
+  }
+
+  /// The trainer has done so many steps: one aligned store, which no reader sees half.
+  public void progress(long steps) {
+    file.bytes().set(STEPS, SegmentHead.PROGRESS_AT, steps);
   }
 
   /// All that is used of a slot.

@@ -38,6 +38,10 @@ public record SegmentHead(
   static final long SEALS_AT = 12288;
   static final long SEAL_STRIDE = 4096;
   static final long LAYOUT_AT = 81920;
+
+  /// Offset of the steps done.
+  static final long PROGRESS_AT = 77824;
+
   static final long SLOT_ALIGNMENT = 2 << 20;
 
   /// The longest layout.

@@ -23,7 +23,7 @@ class RecordBytesTest {
   private static final SegmentHead HEAD =
       new SegmentHead(2, 6 << 20, 1000, 2 << 20, 2 << 20, 65536, 73728, 0x11223344);
   private static final AgentRecord AGENT =
-      new AgentRecord(7, 1, 5, List.of(SlotState.KEPT, SlotState.LENT, SlotState.DRAINING));
+      new AgentRecord(7, 1, 5, List.of(SlotState.KEPT, SlotState.LENT, SlotState.DRAINING), 40);
   private static final SealRecord SEAL =
       new SealRecord(1, 5, 40, 120, 0x55667788, 1_795_000_000_123_456_789L, 4_100_000);
 
@@ -87,7 +87,8 @@ class RecordBytesTest {
             .orElseThrow();
     assertThat(states).contains("0 FREE", "1 LENT", "2 SEALED", "3 DRAINING", "4 KEPT");
     fields.put(states, 4L);
-    fields.put("crc32 of bytes 0..160", Crc32.of(record, 0, 160));
+    fields.put("due step, or 0", 40L);
+    fields.put("crc32 of bytes 0..168", Crc32.of(record, 0, 168));
     assertThat(littleEndian(record).getLong(40)).isEqualTo(1);
     assertThat(littleEndian(record).getLong(48)).isEqualTo(3);
     check(table, littleEndian(record.clone()).putLong(40, 0).putLong(48, 0).array(), fields);
@@ -118,7 +119,7 @@ class RecordBytesTest {
 
   @Test
   void anAgentRecordTornAtAnyByteIsTheOldOneTheNewOneOrNone() {
-    AgentRecord next = AGENT.next(AgentRecord.NONE, 0, AGENT.states());
+    AgentRecord next = AGENT.next(AgentRecord.NONE, 0, AGENT.states(), 48);
     assertTorn(AGENT.encode(), next.encode(), bytes -> AgentRecord.decode(bytes, 3), AGENT, next);
   }
 

@@ -22,6 +22,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Collections;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -72,7 +73,8 @@ class SegmentFileTest {
     try (SegmentFile agent = SegmentFile.create(path, LAYOUT, 2);
         SegmentFile client = SegmentFile.open(path)) {
       client.populate();
-      AgentRecord lent = AgentRecord.first(2).next(1, 1, List.of(SlotState.FREE, SlotState.LENT));
+      AgentRecord lent =
+          AgentRecord.first(2).next(1, 1, List.of(SlotState.FREE, SlotState.LENT), 0);
       agent.write(lent);
       assertThat(client.agentRecord()).hasValue(lent);
       client.shardImage(1, 0).set(ValueLayout.JAVA_BYTE, 4096, (byte) 42);
@@ -84,10 +86,28 @@ class SegmentFileTest {
   }
 
   @Test
+  void theAgentSeesHowFarTheTrainerIsAndTheTrainerWhatIsDue() throws IOException {
+    try (SegmentFile agent = SegmentFile.create(path, LAYOUT, 16);
+        SegmentFile client = SegmentFile.open(path)) {
+      assertThat(agent.progress()).isZero();
+      client.progress(41);
+      assertThat(agent.progress()).isEqualTo(41);
+      // The last seal's place ends where the word of progress begins.
+      client.write(new SealRecord(15, 1, 41, 0, 0, 1, 1));
+      assertThat(agent.progress()).isEqualTo(41);
+      assertThat(agent.layout()).isEqualTo(LAYOUT);
+      agent.write(
+          AgentRecord.first(16)
+              .next(AgentRecord.NONE, 0, Collections.nCopies(16, SlotState.FREE), 48));
+      assertThat(client.agentRecord().orElseThrow().due()).isEqualTo(48);
+    }
+  }
+
+  @Test
   void anAgentThatDiesWhileWritingItsRecordLeavesTheOneBefore() throws IOException {
     try (SegmentFile agent = SegmentFile.create(path, LAYOUT, 2)) {
       AgentRecord first = AgentRecord.first(2);
-      AgentRecord second = first.next(0, 1, List.of(SlotState.LENT, SlotState.FREE));
+      AgentRecord second = first.next(0, 1, List.of(SlotState.LENT, SlotState.FREE), 0);
       agent.write(second);
       try (RandomAccessFile file = new RandomAccessFile(path.toFile(), "rw")) {
         file.seek(second.at() + 20);
