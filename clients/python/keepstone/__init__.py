@@ -18,6 +18,7 @@ from ._errors import (
 from ._load import load
 from ._loader import Loader
 from ._results import Restored, Saved
+from ._shards import Piece
 from ._state import Opaque
 from ._version import __version__
 from .checkpointer import Checkpointer
@@ -34,6 +35,7 @@ __all__ = [
     "NoSpace",
     "NotFound",
     "Opaque",
+    "Piece",
     "Refused",
     "Restored",
     "Saved",
@@ -44,7 +46,7 @@ __all__ = [
 # Tracebacks and pickles name what users import, not the file it happens to live in.
 for _public in (
     AgentUnavailable, Busy, Failed, Fenced, IntegrityError, KeepstoneError, NoSpace, NotFound, Refused,
-    Checkpointer, Loader, Opaque, Restored, Saved,
+    Checkpointer, Loader, Opaque, Piece, Restored, Saved,
 ):  # fmt: skip
     _public.__module__ = __name__
 del _public
