@@ -138,6 +138,7 @@ final class Agent implements AutoCloseable {
           break;
         }
         watch.round();
+        roster.feelPulses();
         heap.round();
         if (!roster.idle()) {
           busy = node.clock().nanos();

@@ -48,6 +48,7 @@ final class LiveRun implements AutoCloseable {
   private final FactWriter facts;
   private final Upkeep upkeep;
   private final Publication publication;
+  private final DueSaves due;
   private final Thread thread;
 
   private final Deque<Attempt> queue = new ArrayDeque<>();
@@ -72,6 +73,7 @@ final class LiveRun implements AutoCloseable {
     pace.limit(options.limitRate());
     this.facts = new FactWriter(this, node);
     this.upkeep = new Upkeep(this, events, node, options.grace());
+    this.due = new DueSaves(this, roster, events, node);
     this.publication = new Publication(this, roster, events, node);
     this.thread = Thread.ofPlatform().daemon().name("drain-" + key.run()).unstarted(this::work);
   }
@@ -79,6 +81,7 @@ final class LiveRun implements AutoCloseable {
   void begin() {
     thread.start();
     upkeep.begin();
+    due.begin();
   }
 
   RunKey key() {
@@ -88,6 +91,11 @@ final class LiveRun implements AutoCloseable {
   /// What becomes known of its checkpoints after their commit.
   FactWriter facts() {
     return facts;
+  }
+
+  /// Saves that somebody asked for.
+  DueSaves due() {
+    return due;
   }
 
   Pace pace() {
@@ -332,6 +340,7 @@ final class LiveRun implements AutoCloseable {
   public void close() {
     thread.interrupt();
     upkeep.close();
+    due.close();
     boolean interrupted = false;
     while (thread.isAlive()) {
       try {

@@ -36,6 +36,14 @@ final class Roster {
     this.clock = clock;
   }
 
+  /// Looks how far each trainer says it is.
+  synchronized void feelPulses() {
+    long now = clock.nanos();
+    for (Trainer trainer : trainers.values()) {
+      trainer.newest().ifPresent(segment -> trainer.pulse.saw(segment.file.progress(), now));
+    }
+  }
+
   /// Waits under the monitor until something holds.
   ///
   /// @return whether it holds; false after the timeout
@@ -120,6 +128,7 @@ final class Roster {
     // Before the seal, which lets the generation before it go.
     Previous previous = segment.previous(seal.generation());
     segment.slots.sealed(seal.slot());
+    segment.trainer.pulse.saw(seal.step(), clock.nanos());
     segment.publish();
     events.add(
         "sealed",

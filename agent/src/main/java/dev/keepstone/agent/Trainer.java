@@ -36,6 +36,8 @@ final class Trainer {
   /// The step that it is told to save because somebody asked, or 0.
   long due;
 
+  final Pulse pulse = new Pulse();
+
   /// Newest last.
   final List<LiveSegment> segments = new ArrayList<>();
 

@@ -41,6 +41,7 @@ final class Verbs implements Talk {
       case Request.Refuse refuse -> refuse(refuse);
       case Request.Wait(String id, long timeoutMs) -> await(id, timeoutMs);
       case Request.Report report -> report(report);
+      case Request.Preempt preempt -> run().due().preempt(greeted(), preempt);
       case Request.Close _ -> close();
       case Request.Status _ -> agent.status();
       case Request.Events _, Request.Stop _ -> new Answer.Ok();

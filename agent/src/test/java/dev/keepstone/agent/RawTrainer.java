@@ -119,6 +119,22 @@ final class RawTrainer implements AutoCloseable {
             store.toString(), "run", token, 0, 1, "latest", policy, "here", 1, 60_000));
   }
 
+  /// Joins as one of several ranks.
+  Answer.Start start(Path store, String token, int rank, int world) throws IOException {
+    return ask(
+        new Request.Start(
+            store.toString(),
+            "run",
+            token,
+            rank,
+            world,
+            "latest",
+            Json.object().put("keep_last", 3).build(),
+            "here",
+            1,
+            60_000));
+  }
+
   Answer.Register register(List<RegisteredPiece> layout, @Nullable Long limitRate)
       throws IOException {
     return register(layout, null, limitRate, 60_000);

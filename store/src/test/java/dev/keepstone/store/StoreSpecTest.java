@@ -9,7 +9,9 @@ import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.store.fact.Batch;
 import dev.keepstone.store.fact.Snapshot;
 import dev.keepstone.store.manifest.Manifest;
+import dev.keepstone.store.object.Ask;
 import dev.keepstone.store.object.Decision;
+import dev.keepstone.store.object.Due;
 import dev.keepstone.store.object.End;
 import dev.keepstone.store.object.Hold;
 import dev.keepstone.store.object.RunMarker;
@@ -55,7 +57,7 @@ final class StoreSpecTest {
       String line = matcher.group(2).replaceAll("\n *", "") + "\n";
       examples.put(matcher.group(1), line.getBytes(StandardCharsets.UTF_8));
     }
-    assertThat(examples).hasSize(15);
+    assertThat(examples).hasSize(17);
     return examples;
   }
 
@@ -81,6 +83,8 @@ final class StoreSpecTest {
       case "end" -> End.decode(bytes, name).encode();
       case "facts" -> Batch.decode(bytes, name).encode();
       case "snapshot" -> Snapshot.decode(bytes, UID, name).encode(name);
+      case "due" -> Due.decode(bytes, name).encode();
+      case "ask" -> Ask.decode(bytes, name).encode();
       case "hold" -> Hold.decode(bytes, name).encode();
       default -> throw new AssertionError("no codec for the example " + name);
     };

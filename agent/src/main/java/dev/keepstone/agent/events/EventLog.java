@@ -25,6 +25,7 @@ public final class EventLog implements AutoCloseable {
 
   private final Deque<Event> remembered = new ArrayDeque<>();
   private final InstantSource clock;
+  private final Figures figures = new Figures();
   private final LineFile lines;
   private final LineFile words;
   private long last;
@@ -47,6 +48,7 @@ public final class EventLog implements AutoCloseable {
       remembered.removeFirst();
     }
     remembered.addLast(entry);
+    figures.take(event, fields);
     lines.append(JsonWriter.compact(entry.toJson()));
     if (!event.equals("progress")) {
       words.append(sentence(at, event, fields));
@@ -57,6 +59,11 @@ public final class EventLog implements AutoCloseable {
   /// Says something to people alone: a line in `agent.log`, no event.
   public synchronized void note(String sentence) {
     words.append(clock.instant().truncatedTo(ChronoUnit.MILLIS) + " " + sentence);
+  }
+
+  /// What the events add up to.
+  public Figures figures() {
+    return figures;
   }
 
   /// Waits for events after a sequence number.

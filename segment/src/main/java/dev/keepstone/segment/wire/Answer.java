@@ -123,6 +123,11 @@ public sealed interface Answer {
     }
   }
 
+  /// @param due the step to save, or 0 for none
+  /// @param needsMs how long it takes from now until that is durable, as far as can be told
+  /// @param graceMs how long the rank that was signalled has, where one was
+  record Preempt(long due, @Nullable Double needsMs, @Nullable Long graceMs) implements Answer {}
+
   /// The checkpoint about which something was written down.
   record Report(String id) implements Answer {}
 

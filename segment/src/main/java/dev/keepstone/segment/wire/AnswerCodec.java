@@ -42,6 +42,11 @@ public final class AnswerCodec {
               .put("chunks", Json.array(chunks.stream().map(AnswerCodec::chunk).toList()))
               .put("end", end);
       case Answer.Register register -> register(frame, register);
+      case Answer.Preempt(long due, Double needsMs, Long graceMs) ->
+          frame
+              .put("due", due)
+              .put("needs_ms", needsMs == null ? Json.NULL : Json.of(needsMs.doubleValue()))
+              .put("grace_ms", WireFields.orNull(graceMs));
       case Answer.Report(String id) -> frame.put("id", id);
       case Answer.Lend(int slot, long generation) ->
           frame.put("slot", slot).put("generation", generation);
@@ -250,6 +255,14 @@ public final class AnswerCodec {
         WireFields.atLeast(frame, "bytes", 0),
         WireFields.atLeast(frame, "free", 0),
         WireFields.atLeast(frame, "retained", 0));
+  }
+
+  static Answer.Preempt preempt(Json.Obj frame) {
+    good(frame);
+    return new Answer.Preempt(
+        WireFields.step(frame, "due"),
+        frame.has("needs_ms") ? frame.real("needs_ms") : null,
+        frame.has("grace_ms") ? WireFields.atLeast(frame, "grace_ms", 0) : null);
   }
 
   static Answer.Report report(Json.Obj frame) {

@@ -222,6 +222,25 @@ public sealed interface Request<A extends Answer> {
     }
   }
 
+  /// Asks for a save by all ranks, or says that this one is past the step that was agreed upon, or
+  /// only asks what is due.
+  ///
+  /// @param step steps done
+  /// @param graceMs how long this rank has; null where nobody sent it a signal
+  /// @param missed the due step that it has passed; null for none
+  record Preempt(long step, @Nullable Long graceMs, @Nullable Long missed)
+      implements Request<Answer.Preempt> {
+    @Override
+    public String verb() {
+      return "preempt";
+    }
+
+    @Override
+    public Answer.Preempt readAnswer(Json.Obj frame) {
+      return AnswerCodec.preempt(frame);
+    }
+  }
+
   /// Metrics of a checkpoint that came after its save.
   ///
   /// @param which a step, an id, or any other choice of a reference

@@ -59,6 +59,15 @@ public final class RequestCodec {
           frame.put("id", id).put("timeout_ms", timeoutMs);
       case Request.Report(String which, Json.Obj metrics) ->
           frame.put("which", which).put("metrics", metrics);
+      case Request.Preempt(long step, Long graceMs, Long missed) -> {
+        frame.put("step", step);
+        if (graceMs != null) {
+          frame.put("grace_ms", graceMs);
+        }
+        if (missed != null) {
+          frame.put("missed", missed);
+        }
+      }
       case Request.Events(long after) -> frame.put("after", after);
       case Request.Rate(String store, String run, Long limitRate) ->
           frame.put("store", store).put("run", run).put("limit_rate", WireFields.orNull(limitRate));
@@ -119,6 +128,11 @@ public final class RequestCodec {
               WireFields.step(frame, "step"), frame.text("why"), frame.text("detail"));
       case "wait" -> new Request.Wait(WireFields.textOrNull(frame, "id"), timeout(frame));
       case "report" -> new Request.Report(frame.text("which"), frame.object("metrics"));
+      case "preempt" ->
+          new Request.Preempt(
+              WireFields.step(frame, "step"),
+              frame.has("grace_ms") ? WireFields.atLeast(frame, "grace_ms", 0) : null,
+              frame.has("missed") ? WireFields.step(frame, "missed") : null);
       case "close" -> new Request.Close();
       case "status" -> new Request.Status();
       case "events" ->

@@ -76,6 +76,7 @@ class WireExamplesTest {
       "refuse",
       "wait",
       "report",
+      "preempt",
       "close",
       "status",
       "events",

@@ -55,6 +55,16 @@ public record Names(String run) {
     return starts() + "/" + number + PARENT;
   }
 
+  /// The k-th step that somebody asked the ranks of a start to save.
+  public String due(int number, int k) {
+    return starts() + "/" + number + ".due-" + k + JSON;
+  }
+
+  /// Somebody's wish for the k-th of them.
+  public String ask(int number, int k) {
+    return starts() + "/" + number + ".ask-" + k + JSON;
+  }
+
   public String manifests() {
     return run + "/manifests";
   }

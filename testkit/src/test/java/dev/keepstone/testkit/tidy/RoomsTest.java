@@ -43,6 +43,7 @@ class RoomsTest {
           "store.hold",
           "store.commit",
           "store.start",
+          "store.due",
           "store.retention",
           "store.deletion",
           "store.shard",
