@@ -41,6 +41,7 @@ class Survey:
         elif _modules.is_module(value):
             if len(steps) > 1:
                 component = self._new_component(".".join(steps))
+            _modules.settle(value)
             found = _modules.members(value)
             self.members[path] = (component, found)
             self.parameters.add_module(component, found)
