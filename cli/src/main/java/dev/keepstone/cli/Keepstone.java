@@ -44,6 +44,7 @@ import picocli.CommandLine.ScopeType;
       Tag.class,
       Untag.class,
       Watch.class,
+      SaveNow.class,
       Agent.class
     })
 final class Keepstone {
