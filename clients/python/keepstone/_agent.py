@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import json
 import os
 import secrets
@@ -32,7 +33,7 @@ def directory() -> str:
 
 
 def command() -> str:
-    """The `keepstone` command: KEEPSTONE_HOME, the PATH, the checkout that this package was installed from."""
+    """The `keepstone` command: KEEPSTONE_HOME, the PATH, the package keepstone-agent, the checkout that this package was installed from."""
     home = os.environ.get("KEEPSTONE_HOME")
     if home:
         found = os.path.join(home, "keepstone")
@@ -44,6 +45,11 @@ def command() -> str:
     on_path = shutil.which("keepstone")
     if on_path:
         return on_path
+    packaged = importlib.util.find_spec("keepstone_agent")
+    for place in (packaged.submodule_search_locations or ()) if packaged is not None else ():
+        found = os.path.join(place, "home", "keepstone")
+        if os.access(found, os.X_OK):
+            return found
     for start in _origins():
         place = start
         while place != os.path.dirname(place):
@@ -57,8 +63,8 @@ def command() -> str:
             place = os.path.dirname(place)
     raise AgentUnavailable(
         "no agent runs on this node, and the keepstone command that starts one was not found",
-        directory(),
-        "set KEEPSTONE_HOME to a checkout or an unpacked archive of Keepstone, or put keepstone on the PATH",
+        "KEEPSTONE_HOME is not set, no keepstone is on the PATH, the package keepstone-agent is not installed",
+        "pip install 'keepstone[agent]', or set KEEPSTONE_HOME to an unpacked archive or a checkout, or put keepstone on the PATH",
     )
 
 

@@ -21,8 +21,17 @@ final class Commands {
     return top;
   }
 
-  /// The help of one command. Exit codes are filled in here, for help is all they are needed for.
+  /// The help of one command.
   static Answer help(CommandLine command, Console console) {
+    dress(command);
+    String text = command.getUsageMessage();
+    console.say(text.stripTrailing());
+    return Answer.of(Json.object().put("help", text).build());
+  }
+
+  /// Completes a command for its help. Exit codes are filled in here, for help is all they are
+  /// needed for.
+  static void dress(CommandLine command) {
     if (command.getCommand() instanceof Verb verb) {
       Map<String, String> codes = new LinkedHashMap<>();
       for (ExitCode code : ExitCode.values()) {
@@ -39,8 +48,5 @@ final class Commands {
     // The header is a line of the verb list too, where a line break of its own would part the
     // verbs.
     command.getCommandSpec().usageMessage().synopsisHeading("%nUsage: ");
-    String text = command.getUsageMessage();
-    console.say(text.stripTrailing());
-    return Answer.of(Json.object().put("help", text).build());
   }
 }

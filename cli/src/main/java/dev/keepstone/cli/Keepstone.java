@@ -45,7 +45,10 @@ import picocli.CommandLine.ScopeType;
       Untag.class,
       Watch.class,
       SaveNow.class,
-      Agent.class
+      Agent.class,
+      Doctor.class,
+      Dist.class,
+      Completion.class
     })
 final class Keepstone {
   @Option(

@@ -164,6 +164,11 @@ final class LocalFile implements OpenFile {
   }
 
   @Override
+  public boolean isDirect() {
+    return direct == Direct.WORKS;
+  }
+
+  @Override
   public void close() throws IOException {
     FileChannel second;
     synchronized (this) {

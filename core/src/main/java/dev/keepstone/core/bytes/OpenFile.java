@@ -33,6 +33,11 @@ public interface OpenFile extends AutoCloseable {
   /// again.
   void sync() throws IOException;
 
+  /// Whether requests have gone around the page cache: known after the first large aligned one.
+  default boolean isDirect() {
+    return false;
+  }
+
   @Override
   void close() throws IOException;
 }

@@ -63,6 +63,8 @@ class RoomsTest {
           "agent.serve",
           "agent",
           "demo",
+          "cli.distribution",
+          "cli.doctor",
           "cli",
           "bench");
 
