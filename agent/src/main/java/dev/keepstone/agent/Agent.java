@@ -20,9 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Instant;
-import java.util.HexFormat;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -47,6 +45,7 @@ final class Agent implements AutoCloseable {
   private final Registration registration;
   private final Starting starting;
   private final Watch watch;
+  private final Restores restores;
   private final Heap heap = new Heap();
   private final @Nullable Scrubbing scrubbing;
   private final Outlives outlives = Lifespan.here(System.getenv());
@@ -71,6 +70,7 @@ final class Agent implements AutoCloseable {
             : Registration.defaultBudget(node.disk(), directory, Memory.usableBytes());
     this.registration = new Registration(directory, roster, events, node.disk(), budget);
     this.starting = new Starting(this, node);
+    this.restores = new Restores(directory, roster, events, node);
     this.watch = new Watch(directory, this, events, node.clock());
     Long rate = options.scrubRate();
     this.scrubbing = rate == null ? null : new Scrubbing(roster, events, node, rate);
@@ -323,21 +323,8 @@ final class Agent implements AutoCloseable {
     run.pace().limit(bytesPerSecond);
   }
 
-  /// Begins a restore, from memory where that can be.
-  ///
-  /// @throws KeepstoneException.NotFound where the run has no such checkpoint
-  Restore restore(Trainer trainer, LiveRun run, CheckpointId id) {
-    if (!run.open().look().standing().contains(id)) {
-      throw new KeepstoneException.NotFound(
-          "there is no checkpoint " + id, run.key().toString(), "keepstone ls " + run.key());
-    }
-    Optional<Roster.Pin> pin = roster.pin(run.key(), id);
-    if (pin.isPresent()) {
-      return MemoryRestore.open(pin.get(), run, id, roster, events);
-    }
-    String nonce = HexFormat.of().toHexDigits(node.random().nextInt());
-    int rank = trainer.member().rank();
-    return StoreRestore.open(run, id, directory.window(trainer.client), nonce, rank, events);
+  Restores restores() {
+    return restores;
   }
 
   Answer.Status status() {

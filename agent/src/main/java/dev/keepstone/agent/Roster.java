@@ -10,7 +10,8 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
@@ -187,23 +188,27 @@ final class Roster {
     }
   }
 
-  /// Somebody reads a sealed generation of this checkpoint from memory; it stays until [#unpin].
+  /// Somebody reads the sealed generations of this checkpoint from memory; they stay until
+  /// [#unpin].
   ///
-  /// @return empty where no segment here holds it whole
-  synchronized Optional<Pin> pin(RunKey run, CheckpointId id) {
+  /// @return one of each rank that has one here, by rank
+  synchronized SortedMap<Integer, Pin> pin(RunKey run, CheckpointId id) {
+    SortedMap<Integer, Pin> pins = new TreeMap<>();
     for (Trainer trainer : trainers.values()) {
       for (LiveSegment segment : trainer.segments) {
         Membership owner = Membership.of(segment.file.layout().owner());
-        if (owner.run().equals(run) && owner.start() == id.start() && owner.world() == 1) {
+        if (owner.run().equals(run)
+            && owner.start() == id.start()
+            && !pins.containsKey(owner.rank())) {
           int slot = segment.slotOf(id.step());
           if (slot != Slots.NONE) {
             segment.slots.pin(slot);
-            return Optional.of(new Pin(segment, slot));
+            pins.put(owner.rank(), new Pin(segment, slot));
           }
         }
       }
     }
-    return Optional.empty();
+    return pins;
   }
 
   synchronized void unpin(Pin pin) {

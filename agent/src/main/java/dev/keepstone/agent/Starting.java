@@ -58,6 +58,7 @@ final class Starting {
     Start joined = starts.join(request.token(), request.world(), wanted(run, request.wanted()));
     Started started = starts.decide(joined);
     synchronized (roster) {
+      trainer.local = request.local();
       trainer.membership =
           new Membership(
               live.key(),

@@ -30,6 +30,9 @@ final class Trainer {
 
   @Nullable Membership membership;
 
+  /// Ranks of its start on this node; 1 where that is not known.
+  int local = 1;
+
   /// The number of its newest layout.
   int layouts;
 

@@ -33,6 +33,7 @@ final class Verbs implements Talk {
       case Request.Hello hello -> hello(hello);
       case Request.Start start -> agent.starting().start(greeted(), start);
       case Request.Open(String id) -> open(id);
+      case Request.Want want -> opened().want(want.tensors());
       case Request.Next _ -> opened().next();
       case Request.Done _ -> done();
       case Request.Register register -> agent.registration().register(greeted(), run(), register);
@@ -115,7 +116,7 @@ final class Verbs implements Talk {
 
   private Answer.Open open(String id) {
     endRestore();
-    Restore begun = agent.restore(greeted(), run(), checkpoint(id));
+    Restore begun = agent.restores().open(greeted(), run(), checkpoint(id));
     restore = begun;
     return begun.opened();
   }

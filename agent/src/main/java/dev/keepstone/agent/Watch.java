@@ -124,7 +124,6 @@ final class Watch {
     }
     for (Trainer trainer : done) {
       try {
-        Files.deleteIfExists(directory.window(trainer.client));
         Files.deleteIfExists(directory.clientLock(trainer.client));
       } catch (IOException e) {
         events.note("cannot remove the lock of client " + trainer.client + ": " + e.getMessage());

@@ -63,7 +63,8 @@ final class ClientRoadTest {
   private static void requireStep(Client client, String id, int step) {
     try (Restore restore = client.open(id)) {
       float[] back = new float[100_000];
-      restore.into(piece -> MemorySegment.ofArray(back));
+      restore.into(
+          saved -> List.of(Restore.Target.whole(saved.tensor(), MemorySegment.ofArray(back))));
       assertThat(back).containsOnly(step);
       assertThat(restore.state())
           .isEqualTo(

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.segment.layout.RegisteredPiece;
 import dev.keepstone.segment.memory.RecordLock;
-import dev.keepstone.segment.wire.Request;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -49,7 +48,7 @@ final class EndTest {
     trainer.die();
     try (RawTrainer other = node.trainer(SECOND)) {
       other.start(store, "t2", 3);
-      other.ask(new Request.Open("1-1"));
+      other.want("1-1");
     }
     agent.stop(false);
     agent.awaitEnd();

@@ -113,6 +113,7 @@ final class HostileFramesTest {
     List<Request<?>> requests =
         List.of(
             new Request.Open("1-1"),
+            new Request.Want(List.of()),
             new Request.Next(),
             new Request.Done(),
             new Request.Lend(1),

@@ -1,8 +1,11 @@
 package dev.keepstone.agent;
 
+import static java.util.Objects.requireNonNull;
+
 import dev.keepstone.core.bytes.Crc32;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.core.json.JsonWriter;
+import dev.keepstone.core.reshard.Wanted;
 import dev.keepstone.core.tensor.Dtype;
 import dev.keepstone.core.tensor.Piece;
 import dev.keepstone.core.tensor.Shape;
@@ -26,10 +29,13 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /// A trainer by hand: the protocol's frames and the segment's records, nothing between.
@@ -258,6 +264,39 @@ final class RawTrainer implements AutoCloseable {
     die();
     if (segment != null) {
       segment.close();
+    }
+  }
+
+  /// Opens a checkpoint and wants all of it.
+  Answer.Want want(String id) throws IOException {
+    Answer.Open open = ask(new Request.Open(id));
+    return ask(
+        new Request.Want(
+            IntStream.range(0, open.tensors().size()).mapToObj(Wanted::whole).toList()));
+  }
+
+  /// The bytes of one piece out of the memory that an answer names.
+  static byte[] inMemory(Answer.Want want, Answer.SavedPiece piece) throws IOException {
+    Answer.Source source = want.sources().get(requireNonNull(piece.source()));
+    byte[] file = Files.readAllBytes(Path.of(source.segment()));
+    int at = (int) (source.slotAt() + piece.at());
+    return Arrays.copyOfRange(file, at, at + (int) piece.byteLength());
+  }
+
+  /// All that comes of a stream, at its place in it; what does not come is 0.
+  byte[] stream(Answer.Want want) throws IOException {
+    byte[] stream = new byte[(int) want.total()];
+    String window = requireNonNull(want.window()).file();
+    while (true) {
+      Answer.Next next = ask(new Request.Next());
+      byte[] bytes = Files.readAllBytes(Path.of(window));
+      for (Answer.Chunk chunk : next.chunks()) {
+        System.arraycopy(
+            bytes, (int) chunk.in(), stream, (int) chunk.at(), (int) chunk.byteLength());
+      }
+      if (next.end()) {
+        return stream;
+      }
     }
   }
 }

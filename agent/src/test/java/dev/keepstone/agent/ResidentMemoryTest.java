@@ -75,8 +75,7 @@ final class ResidentMemoryTest {
         }
         told(agent, "3 saves of " + MANY_TENSORS + " tensors");
         // No longer in memory: of two slots one is kept and one is lent.
-        Answer.Open open = trainer.ask(new Request.Open("1-1"));
-        assertThat(open.from()).isInstanceOf(Answer.Source.Store.class);
+        assertThat(trainer.want("1-1").sources()).isEmpty();
         long bytes = 0;
         for (boolean end = false; !end; ) {
           Answer.Next next = trainer.ask(new Request.Next());

@@ -19,8 +19,6 @@ import dev.keepstone.store.start.Starts;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -139,9 +137,7 @@ final class RoadTest {
       Answer.Start start = next.start(store, "t2", 3);
       assertThat(start.parent()).isEqualTo("1-20");
       Stores.requireWhole(store, "1-20");
-      Answer.Open open = next.ask(new Request.Open("1-20"));
-      assertThat(open.from()).isInstanceOf(Answer.Source.Memory.class);
-      requireFromMemory(open, 20);
+      requireFromMemory(next.want("1-20"), 20);
       next.ask(new Request.Done());
     }
   }
@@ -376,11 +372,11 @@ final class RoadTest {
         trainer.save(step);
       }
       trainer.ask(new Request.Wait(null, 60_000));
-      Answer.Open open = trainer.ask(new Request.Open("1-1"));
-      requireFromStore(trainer, open, 1);
+      Answer.Want want = trainer.want("1-1");
+      requireFromStore(want, trainer.stream(want), 1);
       trainer.ask(new Request.Done());
       assertThat(store.resolve("run/holds")).isEmptyDirectory();
-      assertThat(node.directory.window(CLIENT)).doesNotExist();
+      assertThat(node.directory.path()).isDirectoryNotContaining("glob:**.window");
     }
   }
 
@@ -395,7 +391,7 @@ final class RoadTest {
       }
       trainer.ask(new Request.Wait(null, 60_000));
       flip(Stores.run(store), new CheckpointId(1, 1), 500_000);
-      trainer.ask(new Request.Open("1-1"));
+      trainer.want("1-1");
       assertThatThrownBy(
               () -> {
                 while (!trainer.ask(new Request.Next()).end()) {
@@ -418,43 +414,25 @@ final class RoadTest {
     Files.write(file, bytes);
   }
 
-  private static void requireFromStore(RawTrainer trainer, Answer.Open open, long step)
-      throws IOException {
-    Answer.Source.Store from = (Answer.Source.Store) open.from();
-    byte[] stream = new byte[(int) from.total()];
-    while (true) {
-      Answer.Next next = trainer.ask(new Request.Next());
-      byte[] window = Files.readAllBytes(Path.of(from.window().file()));
-      for (Answer.Chunk chunk : next.chunks()) {
-        System.arraycopy(
-            window, (int) chunk.in(), stream, (int) chunk.at(), (int) chunk.byteLength());
-      }
-      if (next.end()) {
-        break;
-      }
-    }
-    for (int i = 0; i < open.pieces().size(); i++) {
-      int at = (int) open.pieces().get(i).at();
-      MemorySegment found =
-          MemorySegment.ofArray(Arrays.copyOfRange(stream, at, (int) (at + BYTES)));
-      assertThat(found.mismatch(RawTrainer.expected(name(open, i), BYTES, step))).isEqualTo(-1);
+  private static void requireFromStore(Answer.Want want, byte[] stream, long step) {
+    assertThat(want.pieces()).hasSize(LAYOUT.size()).allMatch(piece -> piece.source() == null);
+    for (Answer.SavedPiece piece : want.pieces()) {
+      int at = (int) piece.at();
+      requireBytes(piece, Arrays.copyOfRange(stream, at, (int) (at + BYTES)), step);
     }
   }
 
-  private static String name(Answer.Open open, int piece) {
-    return open.pieces().get(piece).piece().piece().tensor().name();
+  private static void requireFromMemory(Answer.Want want, long step) throws IOException {
+    assertThat(want.pieces()).hasSize(LAYOUT.size());
+    assertThat(want.window()).isNull();
+    for (Answer.SavedPiece piece : want.pieces()) {
+      requireBytes(piece, RawTrainer.inMemory(want, piece), step);
+    }
   }
 
-  private static void requireFromMemory(Answer.Open open, long step) throws IOException {
-    Answer.Source.Memory memory = (Answer.Source.Memory) open.from();
-    ByteBuffer file =
-        ByteBuffer.wrap(Files.readAllBytes(Path.of(memory.segment())))
-            .order(ByteOrder.LITTLE_ENDIAN);
-    for (int i = 0; i < open.pieces().size(); i++) {
-      int at = (int) (memory.slotAt() + open.pieces().get(i).at());
-      MemorySegment found =
-          MemorySegment.ofArray(Arrays.copyOfRange(file.array(), at, (int) (at + BYTES)));
-      assertThat(found.mismatch(RawTrainer.expected(name(open, i), BYTES, step))).isEqualTo(-1);
-    }
+  private static void requireBytes(Answer.SavedPiece piece, byte[] found, long step) {
+    String name = LAYOUT.get(piece.tensor()).piece().tensor().name();
+    assertThat(MemorySegment.ofArray(found).mismatch(RawTrainer.expected(name, BYTES, step)))
+        .isEqualTo(-1);
   }
 }

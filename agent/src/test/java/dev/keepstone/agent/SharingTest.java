@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
+import dev.keepstone.core.reshard.Wanted;
 import dev.keepstone.segment.layout.RegisteredPiece;
 import dev.keepstone.segment.wire.Answer;
 import dev.keepstone.segment.wire.Ended;
@@ -18,8 +19,6 @@ import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.run.Run;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteBuffer;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -27,6 +26,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Random;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -332,16 +332,16 @@ final class SharingTest {
       saved(trainer, 1);
       saved(trainer, 2);
       Answer.Open open = trainer.ask(new Request.Open("1-2"));
-      Answer.Source.Memory memory = (Answer.Source.Memory) open.from();
-      byte[] file = Files.readAllBytes(Path.of(memory.segment()));
-      for (Answer.OpenedPiece piece : open.pieces()) {
-        long bytes = piece.piece().piece().byteLength();
-        ByteBuffer found = ByteBuffer.wrap(file, (int) (memory.slotAt() + piece.at()), (int) bytes);
-        String name = piece.piece().piece().tensor().name();
-        assertThat(found.slice())
+      Answer.Want want =
+          trainer.ask(
+              new Request.Want(
+                  IntStream.range(0, open.tensors().size()).mapToObj(Wanted::whole).toList()));
+      assertThat(want.pieces()).hasSameSizeAs(open.tensors());
+      for (Answer.SavedPiece piece : want.pieces()) {
+        String name = open.tensors().get(piece.tensor()).tensor().name();
+        assertThat(RawTrainer.inMemory(want, piece))
             .isEqualTo(
-                ByteBuffer.wrap(
-                    RawTrainer.expected(name, bytes, 2).toArray(ValueLayout.JAVA_BYTE)));
+                RawTrainer.expected(name, piece.byteLength(), 2).toArray(ValueLayout.JAVA_BYTE));
       }
       trainer.ask(new Request.Done());
     }

@@ -73,11 +73,13 @@ final class Checkpoints implements AutoCloseable {
     try (Restore restore = client.open(id)) {
       Map<String, Source> wanted = TrainingState.named(sources);
       Set<String> missing = new HashSet<>(wanted.keySet());
-      restore.into(piece -> {
-        String key = TrainingState.key(piece.component(), piece.piece().tensor().name());
+      restore.into(saved -> {
+        String key = TrainingState.key(saved.component(), saved.tensor().name());
         missing.remove(key);
         Source source = wanted.get(key);
-        return source == null ? null : source.bytes().get();
+        return source == null
+            ? List.of()
+            : List.of(Restore.Target.whole(saved.tensor(), source.bytes().get()));
       });
       if (!missing.isEmpty()) {
         throw new KeepstoneException.Refused(

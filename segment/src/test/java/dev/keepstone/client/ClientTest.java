@@ -163,9 +163,12 @@ class ClientTest {
       assertThat(requireNonNull(store.get("2-40")).pieces().get(whole("model", weight)))
           .isEqualTo(registered);
       try (Restore restore = client.open("2-40")) {
-        assertThat(restore.fromMemory()).isTrue();
         MemorySegment found = MemorySegment.ofArray(new byte[registered.length]);
-        restore.into(piece -> piece.component().equals("model") ? found : null);
+        restore.into(wanted ->
+            wanted.component().equals("model")
+                ? List.of(Restore.Target.whole(wanted.tensor(), found))
+                : List.of());
+        assertThat(restore.fromMemory()).isTrue();
         assertThat(found.toArray(ValueLayout.JAVA_BYTE)).isEqualTo(registered);
       }
     }
@@ -234,7 +237,7 @@ class ClientTest {
       Answer.Register _ = client.register(model());
       agent.endEarly();
       try (Restore restore = client.open("2-40")) {
-        assertThatThrownBy(() -> restore.into(_ -> null))
+        assertThatThrownBy(() -> restore.read((_, _, _) -> {}))
             .isInstanceOf(KeepstoneException.Integrity.class)
             .hasMessageContaining("expected 40 bytes")
             .hasMessageContaining("found 16");
@@ -394,14 +397,19 @@ class ClientTest {
 
   private void assertRestores(Restore restore) {
     MemorySegment into = arena.allocate(20);
-    List<RegisteredPiece> asked = new ArrayList<>();
-    restore.into(piece -> {
-      asked.add(piece);
-      return piece.equals(whole("optimizer", moment)) ? into : null;
+    List<Answer.OpenedTensor> asked = new ArrayList<>();
+    restore.into(saved -> {
+      asked.add(saved);
+      return saved.equals(new Answer.OpenedTensor("optimizer", moment))
+          ? List.of(Restore.Target.whole(moment, into))
+          : List.of();
     });
     assertThat(into.mismatch(momentBytes)).isEqualTo(-1);
     assertThat(asked)
-        .contains(whole("model", weight), whole("model", empty), whole("optimizer", moment));
+        .contains(
+            new Answer.OpenedTensor("model", weight),
+            new Answer.OpenedTensor("model", empty),
+            new Answer.OpenedTensor("optimizer", moment));
     assertThat(restore.step()).isEqualTo(40);
     assertThat(restore.metrics().real("loss")).isEqualTo(2.5);
   }
@@ -412,7 +420,9 @@ class ClientTest {
       Answer.Register _ = client.register(model());
       assertThat(client.awaitDurable(save(client, 40), MINUTE)).isNotNull();
       try (Restore restore = client.open("2-40")) {
-        assertThatThrownBy(() -> restore.into(_ -> arena.allocate(19)))
+        assertThatThrownBy(() ->
+                restore.into(
+                    saved -> List.of(Restore.Target.whole(saved.tensor(), arena.allocate(19)))))
             .isInstanceOf(KeepstoneException.Refused.class)
             .hasMessageContaining("model/weight")
             .hasMessageContaining("found 19");
@@ -427,13 +437,13 @@ class ClientTest {
       Saved saved = save(client, 40);
       assertThat(client.awaitDurable(saved, MINUTE)).isNotNull();
       try (Restore memory = client.open("2-40")) {
-        assertThat(memory.fromMemory()).isTrue();
         assertRestores(memory);
+        assertThat(memory.fromMemory()).isTrue();
       }
       Answer.Register _ = client.register(model());
       try (Restore windows = client.open("2-40")) {
-        assertThat(windows.fromMemory()).isFalse();
         assertRestores(windows);
+        assertThat(windows.fromMemory()).isFalse();
       }
     }
   }
@@ -454,7 +464,7 @@ class ClientTest {
       try (Restore restore = client.open("2-40")) {
         agent.failures.put(
             "next", new KeepstoneException.Integrity("crc", "model.safetensors", "use 2-20"));
-        assertThatThrownBy(() -> restore.into(_ -> null))
+        assertThatThrownBy(() -> restore.read((_, _, _) -> {}))
             .isInstanceOf(KeepstoneException.Integrity.class);
       }
     }

@@ -4,6 +4,7 @@ import dev.keepstone.core.bytes.Crc32;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.core.json.JsonReader;
+import dev.keepstone.core.reshard.Wanted;
 import dev.keepstone.segment.file.AgentRecord;
 import dev.keepstone.segment.file.SealRecord;
 import dev.keepstone.segment.file.SegmentFile;
@@ -38,6 +39,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.Collectors;
@@ -77,6 +79,8 @@ final class FakeAgent implements AutoCloseable {
   private @Nullable List<byte[]> stream;
   private @Nullable SharedFile window;
   private int sent;
+  private @Nullable Stored opened;
+  private long openedStep;
 
   private FakeAgent(AgentDirectory directory, Map<String, Stored> store) throws IOException {
     this.directory = directory;
@@ -143,6 +147,7 @@ final class FakeAgent implements AutoCloseable {
       case Request.Sealed sealed -> sealed(sealed);
       case Request.Wait wait -> waited(wait);
       case Request.Open open -> open(open.id());
+      case Request.Want want -> want(want.tensors());
       case Request.Next _ -> next();
       case Request.Done _ -> done();
       case Request.Close _, Request.Refuse _ -> new Answer.Ok();
@@ -333,34 +338,66 @@ final class FakeAgent implements AutoCloseable {
     Json.Obj metrics = stored.state().object("metrics");
     Json state = Json.array(stored.state().array("values"));
     Json.Obj tree = Json.object().put("state", state).build();
-    if (segment != null && newest >= 0 && segment.seal(newest).orElseThrow().step() == step) {
-      List<Answer.OpenedPiece> pieces = new ArrayList<>();
-      for (PiecePlace place : segment.layout().pieces()) {
-        pieces.add(
-            new Answer.OpenedPiece(
-                segment.layout().registered(place), segment.fromSlot(newest, place)));
-      }
-      Answer.Source memory =
-          new Answer.Source.Memory(segment.path().toString(), segment.head().slotAt(newest));
-      return new Answer.Open(id, step, 1, metrics, pieces, tree, memory);
-    }
-    List<Answer.OpenedPiece> pieces = new ArrayList<>();
-    long at = 0;
-    for (RegisteredPiece piece : stored.pieces().keySet()) {
-      pieces.add(new Answer.OpenedPiece(piece, at));
-      at += piece.piece().byteLength();
-    }
-    openWindow(stored, Math.toIntExact(at));
-    Answer.Window described =
-        new Answer.Window(directory.window(client).toString(), 2 * CHUNK, CHUNK);
-    return new Answer.Open(
-        id, step, 1, metrics, pieces, tree, new Answer.Source.Store(at, described));
+    opened = stored;
+    openedStep = step;
+    List<Answer.OpenedTensor> tensors =
+        stored.pieces().keySet().stream().map(FakeAgent::tensor).distinct().toList();
+    return new Answer.Open(id, step, 1, metrics, 0, tensors, tree, List.of());
   }
 
-  private void openWindow(Stored stored, int total) {
+  private static Answer.OpenedTensor tensor(RegisteredPiece piece) {
+    return new Answer.OpenedTensor(piece.component(), piece.piece().tensor());
+  }
+
+  /// From memory everything that was saved there, else pieces of the tensors that are wanted.
+  private Answer.Want want(List<Wanted> wanted) {
+    Stored stored = opened;
+    if (stored == null) {
+      throw new KeepstoneException.Refused("no restore is open", "client", "open one");
+    }
+    List<Answer.OpenedTensor> tensors =
+        stored.pieces().keySet().stream().map(FakeAgent::tensor).distinct().toList();
+    Set<Integer> names = wanted.stream().map(Wanted::tensor).collect(Collectors.toSet());
+    List<Answer.SavedPiece> pieces = new ArrayList<>();
+    if (segment != null && newest >= 0 && segment.seal(newest).orElseThrow().step() == openedStep) {
+      for (PiecePlace place : segment.layout().pieces()) {
+        int tensor = tensors.indexOf(tensor(segment.layout().registered(place)));
+        if (names.contains(tensor)) {
+          pieces.add(
+              new Answer.SavedPiece(
+                  tensor,
+                  place.piece().slice(),
+                  place.piece().byteLength(),
+                  0,
+                  segment.fromSlot(newest, place)));
+        }
+      }
+      Answer.Source memory =
+          new Answer.Source(segment.path().toString(), segment.head().slotAt(newest));
+      return new Answer.Want(List.of(memory), pieces, 0, null);
+    }
+    List<byte[]> bytes = new ArrayList<>();
+    long at = 0;
+    for (Map.Entry<RegisteredPiece, byte[]> entry : stored.pieces().entrySet()) {
+      int tensor = tensors.indexOf(tensor(entry.getKey()));
+      if (names.contains(tensor) && entry.getValue().length > 0) {
+        pieces.add(
+            new Answer.SavedPiece(
+                tensor, entry.getKey().piece().slice(), entry.getValue().length, null, at));
+        bytes.add(entry.getValue());
+        at += entry.getValue().length;
+      }
+    }
+    openWindow(bytes, Math.toIntExact(at));
+    Answer.Window described =
+        new Answer.Window(directory.window(client).toString(), 2 * CHUNK, CHUNK);
+    return new Answer.Want(List.of(), pieces, at, described);
+  }
+
+  private void openWindow(List<byte[]> pieces, int total) {
     byte[] all = new byte[total];
     int at = 0;
-    for (byte[] piece : stored.pieces().values()) {
+    for (byte[] piece : pieces) {
       System.arraycopy(piece, 0, all, at, piece.length);
       at += piece.length;
     }

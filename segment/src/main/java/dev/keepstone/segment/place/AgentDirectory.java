@@ -148,9 +148,11 @@ public record AgentDirectory(Path path) {
     return path.resolve(client + ".lock");
   }
 
-  /// The window through which a client restores from the store.
-  public Path window(String client) {
-    return path.resolve(client + ".window");
+  /// A window through which clients restore from the store.
+  ///
+  /// @param name 16 hex digits
+  public Path window(String name) {
+    return path.resolve(name + ".window");
   }
 
   /// The segment of a client's k-th layout.

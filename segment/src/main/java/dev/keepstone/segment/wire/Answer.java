@@ -1,7 +1,8 @@
 package dev.keepstone.segment.wire;
 
 import dev.keepstone.core.json.Json;
-import dev.keepstone.segment.layout.RegisteredPiece;
+import dev.keepstone.core.tensor.Slice;
+import dev.keepstone.core.tensor.Tensor;
 import dev.keepstone.segment.place.Outlives;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -40,44 +41,63 @@ public sealed interface Answer {
   /// A checkpoint that was not chosen, and why.
   record Skipped(String id, String why) {}
 
-  /// All that a client needs to place the bytes of a checkpoint.
+  /// What a checkpoint holds.
   ///
+  /// @param world ranks that saved it
+  /// @param rank whose state tree this is
+  /// @param tensors each once, in order of first appearance over the parts
   /// @param state the state tree, without holes
+  /// @param others where another number of ranks asks, the `keepstone` subtree of each saved rank,
+  ///   by rank; else empty
   record Open(
       String id,
       long step,
       int world,
       Json.Obj metrics,
-      List<OpenedPiece> pieces,
-      Json state,
-      Source from)
+      int rank,
+      List<OpenedTensor> tensors,
+      Json.Obj state,
+      List<Json> others)
       implements Answer {
     public Open {
+      tensors = List.copyOf(tensors);
+      others = List.copyOf(others);
+    }
+  }
+
+  /// A tensor of a checkpoint.
+  record OpenedTensor(String component, Tensor tensor) {}
+
+  /// All that a client needs to place the bytes that it wants.
+  ///
+  /// @param sources places in memory
+  /// @param pieces the saved pieces that touch what is wanted
+  /// @param total bytes of the stream of all pieces that have no source
+  /// @param window through which the stream comes; null where there is none
+  record Want(List<Source> sources, List<SavedPiece> pieces, long total, @Nullable Window window)
+      implements Answer {
+    public Want {
+      sources = List.copyOf(sources);
       pieces = List.copyOf(pieces);
     }
   }
 
-  /// @param at from memory: offset from the start of the slot; from the store: position in the
-  ///   stream
-  record OpenedPiece(RegisteredPiece piece, long at) {
+  /// A sealed generation on this node.
+  ///
+  /// @param segment the file to map read-only
+  /// @param slotAt offset of the slot in it
+  record Source(String segment, long slotAt) {}
+
+  /// A piece as it was saved.
+  ///
+  /// @param tensor its index in the answer to `open`
+  /// @param source where it lies, as an index; null: its bytes come by the stream
+  /// @param at its offset from the start of the slot, or its position in the stream
+  record SavedPiece(int tensor, Slice slice, long byteLength, @Nullable Integer source, long at) {
     /// Where it ends.
     public long end() {
-      return at + piece.piece().byteLength();
+      return at + byteLength;
     }
-  }
-
-  /// Where the bytes of a restore come from.
-  sealed interface Source {
-    /// A sealed generation on this node.
-    ///
-    /// @param segment the file to map read-only
-    /// @param slotAt offset of the slot in it
-    record Memory(String segment, long slotAt) implements Source {}
-
-    /// The store, by windows.
-    ///
-    /// @param total bytes of the stream
-    record Store(long total, Window window) implements Source {}
   }
 
   /// A file of shared memory into which the agent puts checked bytes.

@@ -2,7 +2,6 @@ package dev.keepstone.segment.wire;
 
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
-import dev.keepstone.core.json.JsonException;
 import dev.keepstone.segment.place.Outlives;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -36,10 +35,11 @@ public final class AnswerCodec {
                   "skipped",
                   Json.array(start.skipped().stream().map(AnswerCodec::skipped).toList()))
               .put("by", start.by());
-      case Answer.Open open -> open(frame, open);
+      case Answer.Open open -> RestoreCodec.open(frame, open);
+      case Answer.Want want -> RestoreCodec.want(frame, want);
       case Answer.Next(List<Answer.Chunk> chunks, boolean end) ->
           frame
-              .put("chunks", Json.array(chunks.stream().map(AnswerCodec::chunk).toList()))
+              .put("chunks", Json.array(chunks.stream().map(RestoreCodec::chunk).toList()))
               .put("end", end);
       case Answer.Register register -> register(frame, register);
       case Answer.Preempt(long due, Double needsMs, Long graceMs) ->
@@ -60,48 +60,6 @@ public final class AnswerCodec {
 
   private static Json.Obj skipped(Answer.Skipped skipped) {
     return Json.object().put("id", skipped.id()).put("why", skipped.why()).build();
-  }
-
-  private static Json.Obj chunk(Answer.Chunk chunk) {
-    return Json.object()
-        .put("at", chunk.at())
-        .put("bytes", chunk.byteLength())
-        .put("in", chunk.in())
-        .build();
-  }
-
-  private static void open(Json.Builder frame, Answer.Open open) {
-    frame
-        .put("id", open.id())
-        .put("step", open.step())
-        .put("world", open.world())
-        .put("metrics", open.metrics());
-    switch (open.from()) {
-      case Answer.Source.Memory(String segment, long slotAt) ->
-          frame.put("from", "memory").put("segment", segment).put("slot_at", slotAt);
-      case Answer.Source.Store _ -> frame.put("from", "store");
-    }
-    frame
-        .put("pieces", Json.array(open.pieces().stream().map(AnswerCodec::openedPiece).toList()))
-        .put("state", open.state());
-    if (open.from() instanceof Answer.Source.Store(long total, Answer.Window window)) {
-      frame
-          .put("total", total)
-          .put(
-              "window",
-              Json.object()
-                  .put("file", window.file())
-                  .put("bytes", window.byteLength())
-                  .put("chunk", window.chunk())
-                  .build());
-    }
-  }
-
-  private static Json.Obj openedPiece(Answer.OpenedPiece opened) {
-    return WireFields.slice(WireFields.pieceFields(opened.piece()), opened.piece().piece().slice())
-        .put("bytes", opened.piece().piece().byteLength())
-        .put("at", opened.at())
-        .build();
   }
 
   private static void register(Json.Builder frame, Answer.Register register) {
@@ -144,7 +102,7 @@ public final class AnswerCodec {
   }
 
   /// Lets a good answer through and throws what an error frame tells.
-  private static Json.Obj good(Json.Obj frame) {
+  static Json.Obj good(Json.Obj frame) {
     if (frame.bool("ok")) {
       return frame;
     }
@@ -186,58 +144,6 @@ public final class AnswerCodec {
             .map(skipped -> new Answer.Skipped(skipped.text("id"), skipped.text("why")))
             .toList(),
         WireFields.textOrNull(frame, "by"));
-  }
-
-  static Answer.Open open(Json.Obj frame) {
-    good(frame);
-    String from = frame.text("from");
-    Answer.Source source =
-        switch (from) {
-          case "memory" ->
-              new Answer.Source.Memory(
-                  frame.text("segment"), WireFields.atLeast(frame, "slot_at", 0));
-          case "store" ->
-              new Answer.Source.Store(
-                  WireFields.atLeast(frame, "total", 0), window(frame.object("window")));
-          default ->
-              throw new JsonException(
-                  "field \"from\": expected memory or store, found \"" + from + "\"");
-        };
-    return new Answer.Open(
-        frame.text("id"),
-        WireFields.step(frame, "step"),
-        WireFields.within(frame, "world", 1, Integer.MAX_VALUE),
-        frame.object("metrics"),
-        frame.array("pieces").stream().map(AnswerCodec::openedPiece).toList(),
-        frame.object("state"),
-        source);
-  }
-
-  private static Answer.Window window(Json.Obj json) {
-    return new Answer.Window(
-        json.text("file"),
-        WireFields.atLeast(json, "bytes", 0),
-        WireFields.atLeast(json, "chunk", 1));
-  }
-
-  private static Answer.OpenedPiece openedPiece(Json value) {
-    Json.Obj json = WireFields.object(value, "pieces");
-    return new Answer.OpenedPiece(
-        WireFields.readPiece(value, "pieces"), WireFields.atLeast(json, "at", 0));
-  }
-
-  static Answer.Next next(Json.Obj frame) {
-    good(frame);
-    return new Answer.Next(
-        frame.array("chunks").stream()
-            .map(value -> WireFields.object(value, "chunks"))
-            .map(chunk ->
-                new Answer.Chunk(
-                    WireFields.atLeast(chunk, "at", 0),
-                    WireFields.atLeast(chunk, "bytes", 0),
-                    WireFields.atLeast(chunk, "in", 0)))
-            .toList(),
-        frame.bool("end"));
   }
 
   static Answer.Register register(Json.Obj frame) {

@@ -1,7 +1,9 @@
 package dev.keepstone.segment.wire;
 
 import dev.keepstone.core.json.Json;
+import dev.keepstone.core.reshard.Wanted;
 import dev.keepstone.segment.layout.LayoutRequest;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// What a client asks of the agent: one record per verb of docs/spec/wire.md. Each knows the type
@@ -70,7 +72,26 @@ public sealed interface Request<A extends Answer> {
 
     @Override
     public Answer.Open readAnswer(Json.Obj frame) {
-      return AnswerCodec.open(frame);
+      return RestoreCodec.open(frame);
+    }
+  }
+
+  /// Says what of the opened checkpoint is wanted: once per [Open], before the first [Next].
+  ///
+  /// @param tensors each at most once, by its index in the answer to [Open]
+  record Want(List<Wanted> tensors) implements Request<Answer.Want> {
+    public Want {
+      tensors = List.copyOf(tensors);
+    }
+
+    @Override
+    public String verb() {
+      return "want";
+    }
+
+    @Override
+    public Answer.Want readAnswer(Json.Obj frame) {
+      return RestoreCodec.want(frame);
     }
   }
 
@@ -83,7 +104,7 @@ public sealed interface Request<A extends Answer> {
 
     @Override
     public Answer.Next readAnswer(Json.Obj frame) {
-      return AnswerCodec.next(frame);
+      return RestoreCodec.next(frame);
     }
   }
 

@@ -3,6 +3,7 @@ package dev.keepstone.segment.wire;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.core.json.JsonException;
+import dev.keepstone.core.reshard.Wanted;
 import dev.keepstone.segment.layout.LayoutRequest;
 import dev.keepstone.segment.layout.RegisteredPiece;
 import java.util.ArrayList;
@@ -45,6 +46,8 @@ public final class RequestCodec {
               .put("local", start.local())
               .put("commit_timeout_ms", start.commitTimeoutMs());
       case Request.Open(String id) -> frame.put("id", id);
+      case Request.Want(List<Wanted> tensors) ->
+          frame.put("tensors", Json.array(tensors.stream().map(RestoreCodec::wanted).toList()));
       case Request.Register register -> register(frame, register);
       case Request.Lend(long timeoutMs) -> frame.put("timeout_ms", timeoutMs);
       case Request.Sealed(int layout, int slot, long generation, long step) ->
@@ -113,6 +116,8 @@ public final class RequestCodec {
       case "hello" -> hello(frame);
       case "start" -> start(frame);
       case "open" -> new Request.Open(frame.text("id"));
+      case "want" ->
+          new Request.Want(frame.array("tensors").stream().map(RestoreCodec::readWanted).toList());
       case "next" -> new Request.Next();
       case "done" -> new Request.Done();
       case "register" -> register(frame);

@@ -72,7 +72,7 @@ final class WireFields {
   /// Offset and extent are written for parts of tensors only, `frozen` where it is true.
   static Json.Obj piece(RegisteredPiece registered) {
     Piece piece = registered.piece();
-    Json.Builder json = pieceFields(registered);
+    Json.Builder json = tensor(registered.component(), piece.tensor());
     if (!piece.isWhole()) {
       slice(json, piece.slice());
     }
@@ -82,10 +82,9 @@ final class WireFields {
     return json.build();
   }
 
-  static Json.Builder pieceFields(RegisteredPiece registered) {
-    Tensor tensor = registered.piece().tensor();
+  static Json.Builder tensor(String component, Tensor tensor) {
     return Json.object()
-        .put("component", registered.component())
+        .put("component", component)
         .put("name", tensor.name())
         .put("dtype", tensor.dtype().name())
         .put("shape", Json.integers(tensor.shape().extents()));
@@ -96,20 +95,26 @@ final class WireFields {
         .put("extent", Json.integers(slice.extent().extents()));
   }
 
+  /// Name, dtype and shape.
+  static Tensor readTensor(Json.Obj json) {
+    String dtype = json.text("dtype");
+    return new Tensor(
+        json.text("name"),
+        Dtype.named(dtype).orElseThrow(() -> new JsonException("unknown dtype \"" + dtype + "\"")),
+        new Shape(integers(json, "shape")));
+  }
+
+  /// Offset and extent.
+  static Slice readSlice(Json.Obj json) {
+    return new Slice(integers(json, "offset"), new Shape(integers(json, "extent")));
+  }
+
   static RegisteredPiece readPiece(Json value, String where) {
     Json.Obj json = object(value, where);
     try {
-      String dtype = json.text("dtype");
-      Tensor tensor =
-          new Tensor(
-              json.text("name"),
-              Dtype.named(dtype)
-                  .orElseThrow(() -> new JsonException("unknown dtype \"" + dtype + "\"")),
-              new Shape(integers(json, "shape")));
+      Tensor tensor = readTensor(json);
       Slice slice =
-          json.has("offset") || json.has("extent")
-              ? new Slice(integers(json, "offset"), new Shape(integers(json, "extent")))
-              : Slice.whole(tensor.shape());
+          json.has("offset") || json.has("extent") ? readSlice(json) : Slice.whole(tensor.shape());
       boolean frozen = json.has("frozen") && json.bool("frozen");
       return new RegisteredPiece(json.text("component"), new Piece(tensor, slice), frozen);
     } catch (JsonException | IllegalArgumentException e) {

@@ -68,6 +68,7 @@ class WireExamplesTest {
       "hello",
       "start",
       "open",
+      "want",
       "next",
       "done",
       "register",

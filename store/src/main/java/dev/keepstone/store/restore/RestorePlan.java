@@ -1,43 +1,41 @@
 package dev.keepstone.store.restore;
 
-import dev.keepstone.core.tensor.Piece;
-import dev.keepstone.store.part.Part;
+import dev.keepstone.core.reshard.Need;
 import dev.keepstone.store.part.PieceReceipt;
-import dev.keepstone.store.part.ShardReceipt;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
+import java.util.function.IntFunction;
 
-/// All pieces of some parts as one stream: rank by rank, shard by shard, in file order, without
-/// headers (docs/spec/wire.md, `open`).
+/// What one reader gets: pieces one after another in one stream, of which only the granules come
+/// that hold something wanted (docs/spec/wire.md, `want`).
 ///
-/// @param shards in the order of the stream
-/// @param places one for each piece, empty ones included
+/// @param places in the order of the stream
 /// @param total bytes of the stream
-public record RestorePlan(List<ShardReceipt> shards, List<Place> places, long total) {
+/// @param granules that come
+public record RestorePlan(List<Place> places, long total, long granules) {
   public RestorePlan {
-    shards = List.copyOf(shards);
     places = List.copyOf(places);
   }
 
   /// Where a piece lies.
   ///
+  /// @param wanted which of its granules come
   /// @param at of its first byte in the stream
-  public record Place(String component, Piece piece, long at) {}
+  public record Place(PieceReceipt piece, BitSet wanted, long at) {}
 
-  /// @param parts of one checkpoint, in order of rank
-  public static RestorePlan of(List<Part> parts) {
-    List<ShardReceipt> shards = new ArrayList<>();
+  /// @param needs of the pieces, in their order
+  /// @param pieces of one checkpoint, by index, in the order of its shards
+  public static RestorePlan of(List<Need> needs, IntFunction<PieceReceipt> pieces) {
     List<Place> places = new ArrayList<>();
     long at = 0;
-    for (Part part : parts) {
-      for (ShardReceipt shard : part.shards()) {
-        shards.add(shard);
-        for (PieceReceipt piece : shard.pieces()) {
-          places.add(new Place(shard.component(), piece.piece(), at));
-          at = Math.addExact(at, piece.bytes());
-        }
-      }
+    long granules = 0;
+    for (Need need : needs) {
+      PieceReceipt piece = pieces.apply(need.piece());
+      places.add(new Place(piece, need.granules(), at));
+      at = Math.addExact(at, piece.bytes());
+      granules += need.granules().cardinality();
     }
-    return new RestorePlan(shards, places, at);
+    return new RestorePlan(places, at, granules);
   }
 }

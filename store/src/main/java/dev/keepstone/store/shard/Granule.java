@@ -1,6 +1,7 @@
 package dev.keepstone.store.shard;
 
 import dev.keepstone.core.bytes.Crc32;
+import dev.keepstone.core.bytes.Granules;
 import dev.keepstone.store.part.PieceReceipt;
 
 /// A part of a piece that has a checksum of its own.
@@ -10,6 +11,11 @@ import dev.keepstone.store.part.PieceReceipt;
 public record Granule(PieceReceipt piece, long begin, long end, int crc32) {
   public long bytes() {
     return end - begin;
+  }
+
+  /// Which granule of its piece it is, from 0.
+  public int index() {
+    return Math.toIntExact((begin - piece.at()) / Granules.BYTES);
   }
 
   public String tensor() {

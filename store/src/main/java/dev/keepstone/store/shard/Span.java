@@ -8,10 +8,14 @@ import dev.keepstone.store.part.ShardReceipt;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
+import java.util.function.Function;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
-/// Granules that lie one after another in a shard and are read by one request.
+/// Granules of a shard that are read by one request, in file order. Between them may lie a little
+/// that is read with them and not wanted.
 ///
 /// @param granules at least one
 public record Span(ShardReceipt shard, List<Granule> granules) {
@@ -19,24 +23,54 @@ public record Span(ShardReceipt shard, List<Granule> granules) {
   /// ends included.
   public static final int SLOT_BYTES = 8 << 20;
 
+  /// What lies between wanted granules and is smaller than this is read with them: a request of its
+  /// own for each would take longer.
+  private static final long GAP_BYTES = 64 << 10;
+
+  /// At most a 32nd of what is wanted of a shard is read besides.
+  private static final int WANTED_PER_GAP = 32;
+
   public Span {
     granules = List.copyOf(granules);
   }
 
   /// All tensor bytes of a shard, in file order, cut at granules.
   public static Stream<Span> of(ShardReceipt shard) {
+    return of(shard, piece -> all(Math.toIntExact(Granules.count(piece.bytes()))));
+  }
+
+  private static BitSet all(int granules) {
+    BitSet all = new BitSet(granules);
+    all.set(0, granules);
+    return all;
+  }
+
+  /// What is wanted of a shard, in file order, cut at granules.
+  ///
+  /// @param wanted which granules of each piece; null for none
+  public static Stream<Span> of(
+      ShardReceipt shard, Function<PieceReceipt, @Nullable BitSet> wanted) {
     List<Span> spans = new ArrayList<>();
     List<Granule> granules = new ArrayList<>();
+    long taken = 0;
+    long gaps = 0;
     for (PieceReceipt piece : shard.pieces()) {
-      long count = Granules.count(piece.bytes());
-      for (int g = 0; g < count; g++) {
+      BitSet bits = wanted.apply(piece);
+      for (int g = bits == null ? -1 : bits.nextSetBit(0); g >= 0; g = bits.nextSetBit(g + 1)) {
         Granule granule = granule(piece, g);
-        if (!granules.isEmpty()
-            && blockEnd(granule.end()) - block(granules.getFirst().begin()) > SLOT_BYTES) {
-          spans.add(new Span(shard, granules));
-          granules.clear();
+        if (!granules.isEmpty()) {
+          long gap = granule.begin() - granules.getLast().end();
+          boolean apart =
+              gap > GAP_BYTES || gap > 0 && gaps + gap > (taken + granule.bytes()) / WANTED_PER_GAP;
+          if (apart || blockEnd(granule.end()) - block(granules.getFirst().begin()) > SLOT_BYTES) {
+            spans.add(new Span(shard, granules));
+            granules.clear();
+          } else {
+            gaps += gap;
+          }
         }
         granules.add(granule);
+        taken += granule.bytes();
       }
     }
     if (!granules.isEmpty()) {
@@ -69,6 +103,7 @@ public record Span(ShardReceipt shard, List<Granule> granules) {
     return granules.getLast().end();
   }
 
+  /// Bytes from the first wanted one to the last.
   public long bytes() {
     return end() - begin();
   }

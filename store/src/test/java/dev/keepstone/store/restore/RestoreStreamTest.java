@@ -45,8 +45,19 @@ class RestoreStreamTest {
     return store;
   }
 
-  private static RestorePlan plan(TinyStore store) {
-    return RestorePlan.of(store.run().parts(store.run().manifest(TinyStore.ID)));
+  private static final RestoreStream.Patience PATIENCE =
+      new RestoreStream.Patience(RestoreStream.PATIENCE, System::nanoTime);
+
+  private static RestoreStream open(TinyStore store, WholePlan plan, MemorySegment window) {
+    return RestoreStream.open(
+        new RestoreStream.Source(store.tier(), TinyStore.NAMES, TinyStore.ID, plan.shards()),
+        List.of(plan.plan()),
+        window,
+        PATIENCE);
+  }
+
+  private static WholePlan plan(TinyStore store) {
+    return WholePlan.of(store.run().parts(store.run().manifest(TinyStore.ID)));
   }
 
   /// All bytes of the stream, copied chunk by chunk one answer late, as a client may.
@@ -55,7 +66,7 @@ class RestoreStreamTest {
     List<RestoreStream.Chunk> late = List.of();
     long expected = 0;
     for (boolean end = false; !end; ) {
-      RestoreStream.Answer answer = stream.next();
+      RestoreStream.Answer answer = stream.next(0);
       copy(late, window, all);
       late = answer.chunks();
       for (RestoreStream.Chunk chunk : late) {
@@ -80,15 +91,14 @@ class RestoreStreamTest {
   @ValueSource(ints = {2, 3, 4, 7})
   void theStreamIsEveryPieceInFileOrder(int slots) throws IOException {
     TinyStore store = store(Disk.local());
-    RestorePlan plan = plan(store);
-    assertThat(plan.places()).hasSize(7);
+    WholePlan plan = plan(store);
+    assertThat(plan.plan().places()).hasSize(7);
     try (Arena arena = Arena.ofShared()) {
       MemorySegment window = arena.allocate((long) slots * Span.SLOT_BYTES, OpenFile.ALIGNMENT);
       byte[] all;
-      try (RestoreStream stream =
-          RestoreStream.open(store.tier(), TinyStore.NAMES, TinyStore.ID, plan, window)) {
-        all = drain(stream, window, plan.total());
-        assertThat(stream.next()).isEqualTo(new RestoreStream.Answer(List.of(), true));
+      try (RestoreStream stream = open(store, plan, window)) {
+        all = drain(stream, window, plan.plan().total());
+        assertThat(stream.next(0)).isEqualTo(new RestoreStream.Answer(List.of(), true));
       }
       long at = 0;
       for (var shard : plan.shards()) {
@@ -101,7 +111,7 @@ class RestoreStreamTest {
             .isEqualTo(-1);
         at += bytes;
       }
-      assertThat(at).isEqualTo(plan.total());
+      assertThat(at).isEqualTo(plan.plan().total());
     }
   }
 
@@ -112,7 +122,7 @@ class RestoreStreamTest {
   @Test
   void aFlippedBitIsNamedByFileTensorAndBytesAndWhatComesBeforeItIsHandedOut() throws IOException {
     TinyStore store = store(Disk.local());
-    RestorePlan plan = plan(store);
+    WholePlan plan = plan(store);
     var shard = plan.shards().getFirst();
     var odd = shard.pieces().get(1);
     try (var channel = Files.newByteChannel(path(shard.file()), StandardOpenOption.WRITE)) {
@@ -131,7 +141,7 @@ class RestoreStreamTest {
   @Test
   void aFileThatEndsTooSoonIsNamed() throws IOException {
     TinyStore store = store(Disk.local());
-    RestorePlan plan = plan(store);
+    WholePlan plan = plan(store);
     var shard = plan.shards().get(1);
     try (var channel = Files.newByteChannel(path(shard.file()), StandardOpenOption.WRITE)) {
       channel.truncate(shard.bytes() - 1);
@@ -146,7 +156,7 @@ class RestoreStreamTest {
   @Test
   void aMissingFileIsNamed() throws IOException {
     TinyStore store = store(Disk.local());
-    RestorePlan plan = plan(store);
+    WholePlan plan = plan(store);
     Path shard = path(plan.shards().get(1).file());
     Files.delete(shard);
     assertFails(store, plan, shard.toString());
@@ -156,7 +166,7 @@ class RestoreStreamTest {
   void anErrorOfTheDiskIsToldInItsWords() throws IOException {
     FaultyDisk disk = new FaultyDisk(Disk.local());
     TinyStore store = store(disk);
-    RestorePlan plan = plan(store);
+    WholePlan plan = plan(store);
     disk.failing(
         operation ->
             operation.act() == Operation.Act.READ
@@ -165,16 +175,15 @@ class RestoreStreamTest {
     assertFails(store, plan, "Input/output error");
   }
 
-  private static void assertFails(TinyStore store, RestorePlan plan, String... words) {
+  private static void assertFails(TinyStore store, WholePlan plan, String... words) {
     try (Arena arena = Arena.ofShared()) {
       MemorySegment window = arena.allocate(4L * Span.SLOT_BYTES, OpenFile.ALIGNMENT);
-      try (RestoreStream stream =
-          RestoreStream.open(store.tier(), TinyStore.NAMES, TinyStore.ID, plan, window)) {
-        assertThatThrownBy(() -> drain(stream, window, plan.total()))
+      try (RestoreStream stream = open(store, plan, window)) {
+        assertThatThrownBy(() -> drain(stream, window, plan.plan().total()))
             .isInstanceOf(KeepstoneException.class)
             .hasMessageContainingAll(words);
         // It stays failed: nothing behind the failure is ever handed out.
-        assertThatThrownBy(stream::next).isInstanceOf(KeepstoneException.class);
+        assertThatThrownBy(() -> stream.next(0)).isInstanceOf(KeepstoneException.class);
       }
     }
   }
@@ -182,12 +191,11 @@ class RestoreStreamTest {
   @Test
   void closingEarlyStopsTheReaders() throws IOException {
     TinyStore store = store(Disk.local());
-    RestorePlan plan = plan(store);
+    WholePlan plan = plan(store);
     try (Arena arena = Arena.ofShared()) {
       MemorySegment window = arena.allocate(2L * Span.SLOT_BYTES, OpenFile.ALIGNMENT);
-      try (RestoreStream stream =
-          RestoreStream.open(store.tier(), TinyStore.NAMES, TinyStore.ID, plan, window)) {
-        assertThat(stream.next().chunks()).hasSize(1);
+      try (RestoreStream stream = open(store, plan, window)) {
+        assertThat(stream.next(0).chunks()).hasSize(1);
       }
       // Were a reader still writing into the window, this would fail.
     }

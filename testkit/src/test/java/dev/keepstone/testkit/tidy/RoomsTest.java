@@ -26,6 +26,7 @@ class RoomsTest {
           "core.bytes",
           "core.health",
           "core.state",
+          "core.reshard",
           "core.view",
           "core.format",
           "core.format.safetensors",
