@@ -15,11 +15,9 @@ import dev.keepstone.store.run.StoreRoot;
 import dev.keepstone.store.tier.LocalTier;
 import java.time.Duration;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -28,15 +26,6 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Queue and figures are guarded by [Roster]; the store is opened by whoever needs it first.
 final class LiveRun implements AutoCloseable {
-  /// How often parts of other ranks are looked for.
-  private static final long LOOK_MILLIS = 250;
-
-  /// How long an attempt waits for them.
-  private static final long COMMIT_NANOS = TimeUnit.MINUTES.toNanos(20);
-
-  /// How long an attempt whose outcome is not known is looked at. It holds a slot so long.
-  private static final long UNKNOWN_NANOS = TimeUnit.MINUTES.toNanos(2);
-
   /// As much as is told of a damage.
   private static final int MOST_DETAIL = 1000;
 
@@ -49,10 +38,11 @@ final class LiveRun implements AutoCloseable {
   private final Upkeep upkeep;
   private final Publication publication;
   private final DueSaves due;
+  private final Departed departed;
+  private final Committing committing;
   private final Thread thread;
 
   private final Deque<Attempt> queue = new ArrayDeque<>();
-  private final List<Stored> stored = new ArrayList<>();
   private int start;
   private @Nullable Long lastSealed;
   private @Nullable Long lastDurable;
@@ -60,9 +50,6 @@ final class LiveRun implements AutoCloseable {
 
   private final Object opening = new Object();
   private @Nullable Run run;
-
-  /// An attempt whose part stands and whose manifest waits for other ranks.
-  private record Stored(Attempt attempt, long since) {}
 
   LiveRun(RunKey key, Roster roster, EventLog events, Node node, AgentOptions options) {
     this.key = key;
@@ -75,11 +62,14 @@ final class LiveRun implements AutoCloseable {
     this.upkeep = new Upkeep(this, events, node, options.grace());
     this.due = new DueSaves(this, roster, events, node);
     this.publication = new Publication(this, roster, events, node);
+    this.departed = new Departed(this, roster, publication, events, node);
+    this.committing = new Committing(this, roster, publication, departed, node);
     this.thread = Thread.ofPlatform().daemon().name("drain-" + key.run()).unstarted(this::work);
   }
 
   void begin() {
     thread.start();
+    committing.begin();
     upkeep.begin();
     due.begin();
   }
@@ -121,9 +111,7 @@ final class LiveRun implements AutoCloseable {
   /// Checkpoints that this agent is writing.
   List<CheckpointId> underWay() {
     synchronized (roster) {
-      return Stream.concat(queue.stream(), stored.stream().map(Stored::attempt))
-          .map(Attempt::id)
-          .toList();
+      return Stream.concat(queue.stream().map(Attempt::id), committing.ids().stream()).toList();
     }
   }
 
@@ -193,6 +181,18 @@ final class LiveRun implements AutoCloseable {
     lastSealed = attempt.id().step();
   }
 
+  /// The newest start that a trainer of this node joined.
+  int start() {
+    synchronized (roster) {
+      return start;
+    }
+  }
+
+  /// A trainer is gone. Under the roster's monitor.
+  void departed(Trainer trainer) {
+    departed.add(trainer);
+  }
+
   /// A trainer joined this start.
   void started(int number) {
     synchronized (roster) {
@@ -232,7 +232,7 @@ final class LiveRun implements AutoCloseable {
           (int) roster.members(key).stream().filter(trainer -> !trainer.gone).count(),
           lastSealed,
           lastDurable,
-          queue.size() + stored.size(),
+          queue.size() + committing.ids().size(),
           failures);
     }
   }
@@ -241,64 +241,29 @@ final class LiveRun implements AutoCloseable {
     try {
       while (true) {
         Attempt next = next();
-        if (next != null) {
-          settle(next, act(next, publication::store));
-        }
-        look();
+        settle(next, store(next));
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
   }
 
-  /// The next generation, or null where it is time to look for other ranks' parts.
-  private @Nullable Attempt next() throws InterruptedException {
+  private Attempt next() throws InterruptedException {
     synchronized (roster) {
       while (queue.isEmpty()) {
-        if (!stored.isEmpty()) {
-          roster.wait(LOOK_MILLIS);
-          break;
-        }
         roster.wait();
       }
-      return queue.peekFirst();
+      return queue.getFirst();
     }
-  }
-
-  private void look() throws InterruptedException {
-    for (Stored waiting : List.copyOf(stored)) {
-      Publication.Step step = act(waiting.attempt(), publication::publish);
-      if (step instanceof Publication.Step.Waiting(KeepstoneException why)
-          && node.clock().nanos() - waiting.since() > patience(why)) {
-        step = publication.giveUp(waiting.attempt(), why);
-      }
-      if (step instanceof Publication.Step.Over(Ended ended, var _)) {
-        synchronized (roster) {
-          stored.remove(waiting);
-        }
-        end(waiting.attempt(), ended);
-      }
-    }
-  }
-
-  private interface Act {
-    Publication.Step on(Attempt attempt) throws InterruptedException;
   }
 
   /// A bug ends its attempt and not this thread: else no later save of the run would ever end.
-  private Publication.Step act(Attempt attempt, Act act) throws InterruptedException {
+  private Publication.Step store(Attempt attempt) throws InterruptedException {
     try {
-      return act.on(attempt);
+      return publication.store(attempt);
     } catch (RuntimeException e) {
-      return publication.giveUp(
-          attempt,
-          new KeepstoneException.Failed(
-              "bug: " + e, key + "@" + attempt.id(), "report this with agent.log", e));
+      return publication.conclude(attempt, publication.bug(attempt.id(), e));
     }
-  }
-
-  private static long patience(KeepstoneException why) {
-    return why instanceof KeepstoneException.Busy ? COMMIT_NANOS : UNKNOWN_NANOS;
   }
 
   private void settle(Attempt attempt, Publication.Step step) {
@@ -307,15 +272,15 @@ final class LiveRun implements AutoCloseable {
       case Publication.Step.Waiting _ -> {
         synchronized (roster) {
           queue.remove(attempt);
-          stored.add(new Stored(attempt, node.clock().nanos()));
           // A start may wait for no more than this.
-          roster.changed();
+          committing.add(attempt);
         }
       }
     }
   }
 
-  private void end(Attempt attempt, Ended ended) {
+  /// An attempt has ended.
+  void end(Attempt attempt, Ended ended) {
     synchronized (roster) {
       queue.remove(attempt);
       switch (ended) {
@@ -331,7 +296,10 @@ final class LiveRun implements AutoCloseable {
       if (ms > 0 && attempt.segment().file.layout().owner().rank() == 0) {
         facts.add(new Fact.Durable(attempt.id(), ms));
       }
-      upkeep.committed(attempt.segment().file.layout().owner().policy());
+      if (attempt.segment().file.layout().owner().rank() == 0) {
+        // One agent deletes for all.
+        upkeep.committed(attempt.segment().file.layout().owner().policy());
+      }
     }
   }
 
@@ -339,8 +307,14 @@ final class LiveRun implements AutoCloseable {
   @Override
   public void close() {
     thread.interrupt();
+    committing.close();
     upkeep.close();
     due.close();
+    join(thread);
+  }
+
+  /// Waits for the end of a thread that was interrupted.
+  static void join(Thread thread) {
     boolean interrupted = false;
     while (thread.isAlive()) {
       try {

@@ -14,6 +14,7 @@ import dev.keepstone.segment.wire.WireError;
 import dev.keepstone.store.commit.Commit;
 import dev.keepstone.store.commit.PartOutcome;
 import dev.keepstone.store.commit.Published;
+import dev.keepstone.store.object.Names;
 import dev.keepstone.store.part.Part;
 import dev.keepstone.store.part.PartRecord;
 import dev.keepstone.store.part.Refusal;
@@ -28,6 +29,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /// Takes one generation from its slot to the manifest (docs/spec/store.md §5): drain, part, extras,
@@ -38,12 +43,14 @@ final class Publication {
   private final Roster roster;
   private final EventLog events;
   private final Node node;
+  private final Laggards laggards;
 
   Publication(LiveRun live, Roster roster, EventLog events, Node node) {
     this.live = live;
     this.roster = roster;
     this.events = events;
     this.node = node;
+    this.laggards = new Laggards(live, roster);
   }
 
   /// How far an attempt came.
@@ -53,11 +60,11 @@ final class Publication {
     /// @param why it did not become a checkpoint; null where it did
     record Over(Ended ended, @Nullable KeepstoneException why) implements Step {}
 
-    /// Its part stands. Ask [Publication#publish] again, or give up because of this.
+    /// Its part stands. Ask again ([Committing]), or give up because of this.
     record Waiting(KeepstoneException why) implements Step {}
   }
 
-  /// Makes the part stand, whoever wrote it, and tries to commit.
+  /// Makes the part stand, whoever wrote it, and tries to commit where no other rank is needed.
   Step store(Attempt attempt) throws InterruptedException {
     roster.draining(attempt);
     Layout layout = attempt.segment().file.layout();
@@ -65,6 +72,12 @@ final class Publication {
     PartRecord standing;
     try {
       Run run = open(attempt);
+      Optional<Refusal> refusal =
+          layout.owner().world() == 1 ? Optional.empty() : new Commit(run).refusal(attempt.id());
+      if (refusal.isPresent()) {
+        // Nothing of it will be needed.
+        return conclude(attempt, refused(attempt.id(), refusal.get(), String.valueOf(live.key())));
+      }
       drain = new Drain(run.tier(), run.names(), node.nonce(), live.pace());
       standing = run.part(attempt.id(), layout.owner().rank()).orElse(null);
       if (standing == null) {
@@ -83,7 +96,11 @@ final class Publication {
       requireNotEnding();
       return giveUp(attempt, e);
     }
-    return publish(attempt);
+    return layout.owner().world() == 1
+        ? publish(attempt)
+        : new Step.Waiting(
+            new KeepstoneException.Busy(
+                "waits for the other ranks", attempt.id().toString(), "wait"));
   }
 
   private Run open(Attempt attempt) {
@@ -194,19 +211,47 @@ final class Publication {
     return standing;
   }
 
-  /// Tries to commit an attempt whose part, or refusal, stands.
-  Step publish(Attempt attempt) throws InterruptedException {
+  /// Tries to commit an attempt whose part stands and that needs no other rank.
+  private Step publish(Attempt attempt) throws InterruptedException {
+    Step step = look(attempt.id(), 1);
+    return step instanceof Step.Over over ? conclude(attempt, over) : step;
+  }
+
+  /// Commits a checkpoint where all its parts stand, and says how it stands without telling
+  /// anybody.
+  Step look(CheckpointId id, int world) throws InterruptedException {
+    return outcome(id, commit -> world == 1 ? commit.publish(id) : commit.publish(id, world));
+  }
+
+  /// Whether others have committed or refused it, by two looks.
+  Step glance(CheckpointId id) throws InterruptedException {
+    return outcome(
+        id, commit -> commit.ended(id).orElseGet(() -> new Published.Incomplete(List.of())));
+  }
+
+  /// Whether a newer start goes on from before it: then nobody waits for it any more.
+  Optional<Step.Over> overtaken(CheckpointId id) throws InterruptedException {
+    Step step =
+        outcome(
+            id,
+            commit -> {
+              OptionalInt by = commit.overtaken(id);
+              return by.isPresent()
+                  ? new Published.Fenced(by.getAsInt())
+                  : new Published.Incomplete(List.of());
+            });
+    return step instanceof Step.Over over ? Optional.of(over) : Optional.empty();
+  }
+
+  private Step outcome(CheckpointId id, Function<Commit, Published> look)
+      throws InterruptedException {
     try {
-      return switch (outcome(attempt.id())) {
-        case Step.Over(Ended.Committed _, var _) -> committed(attempt);
-        case Step.Over over -> tell(over);
-        case Step.Waiting waiting -> waiting;
-      };
+      return step(id, look.apply(new Commit(live.open())));
     } catch (KeepstoneException.NoSpace | KeepstoneException.Denied e) {
       requireNotEnding();
       // The part stands, so the next start commits it. Until a person has made room, the next
       // saves would wait for the slot.
-      return giveUp(attempt, e);
+      return givenUp(id, e);
     } catch (KeepstoneException e) {
       requireNotEnding();
       // The part stands, so that anybody may still commit it: it has not failed for good.
@@ -214,20 +259,58 @@ final class Publication {
     }
   }
 
+  /// An attempt has waited long enough. Where ranks are missing it is refused for one of them, so
+  /// that either all agents give it up or the part comes first and nobody does.
+  Step timeOut(CheckpointId id, int world, KeepstoneException why) throws InterruptedException {
+    if (world == 1 || !(why instanceof KeepstoneException.Busy)) {
+      return givenUp(id, why);
+    }
+    Commit commit = new Commit(live.open());
+    try {
+      if (commit.publish(id, world) instanceof Published.Incomplete(List<Integer> missing)
+          && !missing.isEmpty()) {
+        String who = laggards.describe(id, missing, commit.written(id));
+        refuse(id, missing.getFirst(), world, Refusal.Why.TIMEOUT, who);
+      }
+      Step step = look(id, world);
+      return step instanceof Step.Waiting ? givenUp(id, why) : step;
+    } catch (KeepstoneException e) {
+      requireNotEnding();
+      return givenUp(id, why);
+    }
+  }
+
+  /// Checkpoints of a start that have a folder and no manifest.
+  Set<CheckpointId> unfinished(int start) {
+    Run run = live.open();
+    Set<CheckpointId> ids = new TreeSet<>();
+    run.tier()
+        .list(run.names().checkpoints())
+        .forEach(folder ->
+            CheckpointId.find(folder).filter(id -> id.start() == start).ifPresent(ids::add));
+    run.tier()
+        .list(run.names().manifests())
+        .forEach(file -> Names.manifestOf(file).ifPresent(ids::remove));
+    return ids;
+  }
+
+  /// Whether a rank's part, or its refusal, stands.
+  boolean hasPart(CheckpointId id, int rank) {
+    return live.open().part(id, rank).isPresent();
+  }
+
   /// What became of an attempt that this agent does not know, as the store tells; empty where
   /// nothing of it is there, or it has not ended.
   Optional<Ended> ended(CheckpointId id) {
-    return outcome(id) instanceof Step.Over(Ended ended, var _)
+    return step(id, new Commit(live.open()).publish(id)) instanceof Step.Over(Ended ended, var _)
         ? Optional.of(ended)
         : Optional.empty();
   }
 
-  /// Publishes the manifest where all parts stand, and says what became of the checkpoint, without
-  /// telling anybody.
-  private Step outcome(CheckpointId id) {
+  private Step step(CheckpointId id, Published published) {
     Run run = live.open();
     String on = run.tier().describe(run.names().manifest(id));
-    return switch (new Commit(run).publish(id)) {
+    return switch (published) {
       case Published.Committed() -> new Step.Over(new Ended.Committed(id.toString(), 0), null);
       case Published.Incomplete(var missing) ->
           new Step.Waiting(
@@ -235,12 +318,7 @@ final class Publication {
                   "parts of ranks " + missing + " are missing", on, "wait"));
       case Published.Unknown(String why) ->
           new Step.Waiting(new KeepstoneException.OutcomeUnknown(why, on, "look at the store"));
-      case Published.Refused(Refusal refusal) ->
-          failed(
-              id,
-              "rank %d refused, %s: %s"
-                  .formatted(refusal.rank(), refusal.why().text(), refusal.detail()),
-              on);
+      case Published.Refused(Refusal refusal) -> refused(id, refusal, on);
       case Published.Lost(String why) -> failed(id, why, on);
       case Published.Fenced(int start) ->
           new Step.Over(
@@ -252,7 +330,18 @@ final class Publication {
     };
   }
 
-  private static Step failed(CheckpointId id, String why, String on) {
+  private static Step.Over refused(CheckpointId id, Refusal refusal, String on) {
+    String who =
+        switch (refusal.why()) {
+          case TIMEOUT -> "not all of %d ranks came in time: ".formatted(refusal.world());
+          case DIED -> "rank %d died: ".formatted(refusal.rank());
+          case SKIPPED, NO_MEMORY, NO_SPACE, FAILED ->
+              "rank %d refused, %s: ".formatted(refusal.rank(), refusal.why().text());
+        };
+    return failed(id, who + refusal.detail(), on);
+  }
+
+  private static Step.Over failed(CheckpointId id, String why, String on) {
     return failed(id, new KeepstoneException.Failed(why, on, "save the next step", null));
   }
 
@@ -260,7 +349,12 @@ final class Publication {
     return new Step.Over(new Ended.Failed(id.toString(), why), why);
   }
 
-  private Step committed(Attempt attempt) {
+  /// Tells how an attempt ended.
+  Step.Over conclude(Attempt attempt, Step.Over over) {
+    return over.ended() instanceof Ended.Committed ? committed(attempt) : tell(over);
+  }
+
+  private Step.Over committed(Attempt attempt) {
     Instant called =
         Instant.ofEpochSecond(0, attempt.seal().sealedAt() - attempt.seal().stallNanos());
     Duration durable = Duration.between(called, node.clock().instant());
@@ -274,15 +368,24 @@ final class Publication {
     return new Step.Over(new Ended.Committed(attempt.id().toString(), ms), null);
   }
 
-  /// Ends an attempt that waited long enough.
-  Step giveUp(Attempt attempt, KeepstoneException why) {
-    String id = attempt.id().toString();
-    return tell(
-        new Step.Over(
-            why instanceof KeepstoneException.Busy
-                ? new Ended.Failed(id, why)
-                : new Ended.Unknown(id, why),
-            why));
+  private static Step.Over givenUp(CheckpointId id, KeepstoneException why) {
+    return new Step.Over(
+        why instanceof KeepstoneException.Busy
+            ? new Ended.Failed(id.toString(), why)
+            : new Ended.Unknown(id.toString(), why),
+        why);
+  }
+
+  private Step giveUp(Attempt attempt, KeepstoneException why) {
+    return tell(givenUp(attempt.id(), why));
+  }
+
+  /// A bug ends its attempt.
+  Step.Over bug(CheckpointId id, RuntimeException e) {
+    return givenUp(
+        id,
+        new KeepstoneException.Failed(
+            "bug: " + e, live.key() + "@" + id, "report this with agent.log", e));
   }
 
   /// The drain failed: say so in the store, where that can be, so that no rank waits for this one.
@@ -305,7 +408,7 @@ final class Publication {
     new Commit(run).putPart(new Refusal(run.uid(), id, rank, world, node.nonce(), why, detail));
   }
 
-  private Step tell(Step.Over over) {
+  private Step.Over tell(Step.Over over) {
     KeepstoneException why = over.why();
     if (why != null) {
       CheckpointId id = CheckpointId.parse(over.ended().id());
@@ -320,7 +423,7 @@ final class Publication {
 
   /// An agent that ends at once interrupts its drains, and the JDK closes the files of an
   /// interrupted thread: that is no failure of the disk, and what is sealed is the next agent's.
-  private static void requireNotEnding() throws InterruptedException {
+  static void requireNotEnding() throws InterruptedException {
     if (Thread.interrupted()) {
       throw new InterruptedException("the agent ends");
     }

@@ -14,6 +14,7 @@ import dev.keepstone.store.start.Started;
 import dev.keepstone.store.start.Starts;
 import dev.keepstone.store.verify.Verify;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -66,7 +67,9 @@ final class Starting {
               started.start(),
               request.rank(),
               request.world(),
-              request.policy());
+              request.policy(),
+              request.local(),
+              Duration.ofMillis(request.commitTimeoutMs()));
       live.started(started.start());
     }
     if (request.rank() == 0) {

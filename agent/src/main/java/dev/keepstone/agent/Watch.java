@@ -74,6 +74,9 @@ final class Watch {
               .put("closed", trainer.closed)
               .build());
       trainer.segments.forEach(this::inherit);
+      if (trainer.membership != null) {
+        agent.run(trainer.membership.run()).departed(trainer);
+      }
       roster.changed();
     }
   }

@@ -127,6 +127,13 @@ final class RawTrainer implements AutoCloseable {
 
   /// Joins as one of several ranks.
   Answer.Start start(Path store, String token, int rank, int world) throws IOException {
+    return start(store, token, rank, world, 60_000);
+  }
+
+  /// As one rank of several.
+  Answer.Start start(Path store, String token, int rank, int world, long commitTimeoutMs)
+      throws IOException {
+    Json.Obj policy = Json.object().put("keep_last", 3).build();
     return ask(
         new Request.Start(
             store.toString(),
@@ -135,10 +142,10 @@ final class RawTrainer implements AutoCloseable {
             rank,
             world,
             "latest",
-            Json.object().put("keep_last", 3).build(),
-            "here",
+            policy,
+            "node" + rank,
             1,
-            60_000));
+            commitTimeoutMs));
   }
 
   Answer.Register register(List<RegisteredPiece> layout, @Nullable Long limitRate)

@@ -1,5 +1,6 @@
 package dev.keepstone.store.commit;
 
+import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.store.hold.Secure;
 import dev.keepstone.store.manifest.Manifest;
@@ -16,10 +17,12 @@ import dev.keepstone.store.run.StartsSeen;
 import dev.keepstone.store.tier.Put;
 import dev.keepstone.store.tier.Tier;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
 
@@ -46,7 +49,12 @@ public final class Commit {
     }
     String name = names.part(part.id(), part.rank());
     return switch (tier.put(name, part.encode())) {
-      case Put.Committed() -> new PartOutcome.Stands();
+      case Put.Committed() -> {
+        if (part instanceof Refusal refusal) {
+          tell(refusal);
+        }
+        yield new PartOutcome.Stands();
+      }
       case Put.Unknown(String why) -> new PartOutcome.Unknown(why);
       case Put.Lost(byte[] bytes) -> {
         PartRecord standing = PartRecord.decode(bytes, tier.describe(name));
@@ -74,6 +82,102 @@ public final class Commit {
     tier.delete(names.file(lost.id(), state.file()));
   }
 
+  /// Puts a copy of a refusal that stands where the other ranks look. What comes of it does not
+  /// matter: who does not find it finds the refusal among the parts.
+  private void tell(Refusal refusal) {
+    if (refusal.world() == 1) {
+      return;
+    }
+    try {
+      Put _ = tier.put(names.refused(refusal.id()), refusal.encode());
+    } catch (KeepstoneException e) {
+      System.getLogger(Commit.class.getName())
+          .log(System.Logger.Level.DEBUG, "not told: " + refusal, e);
+    }
+  }
+
+  /// The refusal that ended an attempt of several ranks, where one has been told. One look at one
+  /// name.
+  public Optional<Refusal> refusal(CheckpointId id) {
+    String name = names.refused(id);
+    try {
+      return tier.read(name)
+          .map(bytes -> Refusal.decode(bytes, tier.describe(name)))
+          .filter(refusal -> refusal.uid().equals(run.uid()) && refusal.id().equals(id));
+    } catch (KeepstoneException.Integrity e) {
+      // A copy; the one that counts is a part.
+      return Optional.empty();
+    }
+  }
+
+  /// What became of a checkpoint that others are to commit, where it has ended: a look at two
+  /// names, however many ranks there are.
+  public Optional<Published> ended(CheckpointId id) {
+    try {
+      return run.findManifest(id).isPresent()
+          ? Optional.of(afterwards(id))
+          : refusal(id).map(Published.Refused::new);
+    } catch (KeepstoneException.Integrity e) {
+      return Optional.of(lost(e));
+    }
+  }
+
+  /// The newer start that goes on from before this checkpoint, so that it can be no more than
+  /// fenced; empty while it may yet be on the line.
+  public OptionalInt overtaken(CheckpointId id) {
+    return afterwards(id) instanceof Published.Fenced(int start)
+        ? OptionalInt.of(start)
+        : OptionalInt.empty();
+  }
+
+  /// What ranks have written of a checkpoint that is not committed.
+  ///
+  /// @return files and bytes by rank; without those that have written nothing
+  public SortedMap<Integer, Written> written(CheckpointId id) {
+    SortedMap<Integer, Written> written = new TreeMap<>();
+    for (Disk.Entry entry : tier.entries(names.checkpoint(id))) {
+      Names.writerOf(entry.name())
+          .ifPresent(rank -> written.merge(rank, new Written(1, entry.byteLength()), Written::and));
+    }
+    return written;
+  }
+
+  /// @param files shards and state trees, whole or not
+  /// @param bytes of them
+  public record Written(int files, long bytes) {
+    private Written and(Written more) {
+      return new Written(files + more.files, bytes + more.bytes);
+    }
+  }
+
+  /// [#publish(CheckpointId)] for who knows how many ranks there are: no part is read before the
+  /// names of all are there.
+  public Published publish(CheckpointId id, int world) {
+    Optional<Refusal> refusal = refusal(id);
+    if (refusal.isPresent()) {
+      return new Published.Refused(refusal.get());
+    }
+    BitSet there = new BitSet();
+    tier.list(names.checkpoint(id)).forEach(file -> Names.partOf(file).ifPresent(there::set));
+    if (there.cardinality() >= world) {
+      return publish(id);
+    }
+    if (there.isEmpty() && run.tombs(id).purged(id)) {
+      return collected(id);
+    }
+    List<Integer> missing = new ArrayList<>();
+    for (int rank = 0; rank < world; rank++) {
+      if (!there.get(rank)) {
+        missing.add(rank);
+      }
+    }
+    return new Published.Incomplete(missing);
+  }
+
+  private static Published lost(KeepstoneException.Integrity why) {
+    return new Published.Lost(why.what() + " (" + why.on() + ")");
+  }
+
   /// Publishes the manifest if all parts are there, and tells what became of the checkpoint.
   public Published publish(CheckpointId id) {
     try {
@@ -82,7 +186,7 @@ public final class Commit {
         case Gathered.All(List<StoredPart> parts) -> publish(id, Manifest.of(parts));
       };
     } catch (KeepstoneException.Integrity e) {
-      return new Published.Lost(e.what() + " (" + e.on() + ")");
+      return lost(e);
     } catch (KeepstoneException.OutcomeUnknown e) {
       return new Published.Unknown(e.what());
     }
@@ -107,6 +211,7 @@ public final class Commit {
       String describe = tier.describe(names.part(id, rank.orElseThrow()));
       switch (PartRecord.decode(bytes.get(), describe)) {
         case Refusal refusal -> {
+          tell(refusal);
           return new Gathered.Ended(new Published.Refused(refusal));
         }
         case Part part -> {

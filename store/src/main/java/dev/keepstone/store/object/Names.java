@@ -18,9 +18,10 @@ public record Names(String run) {
   private static final String SHARD_TEXT =
       "([A-Za-z0-9][A-Za-z0-9_.-]*)-[0-9]{5,}\\.[0-9a-f]{8}(?:\\.[1-9][0-9]{0,3})?\\.safetensors";
   private static final Pattern SHARD = Pattern.compile(SHARD_TEXT);
+  private static final Pattern WRITTEN_BY = Pattern.compile(".+-([0-9]{5,10})\\.[0-9a-f]{8}\\..+");
   private static final Pattern OURS =
       Pattern.compile(
-          "state-[0-9]{5,}\\.[0-9a-f]{8}\\.json|config\\.json"
+          "state-[0-9]{5,}\\.[0-9a-f]{8}\\.json|config\\.json|refused\\.json"
               + "|"
               + SHARD_TEXT
               + "|[A-Za-z0-9][A-Za-z0-9_.-]*\\.safetensors\\.index\\.json");
@@ -90,6 +91,11 @@ public record Names(String run) {
     return file(id, partFile(rank));
   }
 
+  /// Where who waits for a checkpoint finds that a rank has refused, without reading every part.
+  public String refused(CheckpointId id) {
+    return file(id, "refused.json");
+  }
+
   public String tombs() {
     return run + "/tombs";
   }
@@ -154,6 +160,16 @@ public record Names(String run) {
   public static Optional<String> componentOf(String shard) {
     Matcher matcher = SHARD.matcher(shard);
     return matcher.matches() ? Optional.of(matcher.group(1)) : Optional.empty();
+  }
+
+  /// The rank that wrote a shard or state tree of this file name.
+  public static Optional<Integer> writerOf(String file) {
+    Matcher matcher = WRITTEN_BY.matcher(file);
+    return matcher.matches() && OURS.matcher(file).matches()
+        ? Optional.of(Long.parseLong(matcher.group(1)))
+            .filter(rank -> rank <= Integer.MAX_VALUE)
+            .map(Long::intValue)
+        : Optional.empty();
   }
 
   public static String state(int rank, String nonce) {
