@@ -31,13 +31,16 @@ class Capture:
             base = self._segment.slot_at(slot)
             views = []
             for piece, at in zip(self._pieces, self._at):
-                size = _dtypes.size_of(piece.dtype, piece.shape)
+                size = piece.bytes
                 if piece.frozen:
                     views.append(None)
                 elif piece.kind == "torch":
-                    views.append(view(self._segment.map, base + at, piece.dtype, piece.shape, size))
+                    views.append(view(self._segment.map, base + at, piece.dtype, piece.extent, size))
+                elif piece.kind == "jax":
+                    width = min(_dtypes.TYPES[piece.dtype][0], 8)
+                    views.append(array(self._segment.map, base + at, f"U{8 * width}", (size // width,), size))
                 elif piece.kind == "numpy":
-                    views.append(array(self._segment.map, base + at, piece.dtype, piece.shape, size))
+                    views.append(array(self._segment.map, base + at, piece.dtype, piece.extent, size))
                 else:
                     views.append((base + at, base + at + size))
             self._views[slot] = views
@@ -52,7 +55,7 @@ class Capture:
             else:
                 _copy([destinations[index] for index in self._torch], [tensors[index] for index in self._torch])
         for index in self._others:
-            if self._pieces[index].kind == "numpy":
+            if self._pieces[index].kind != "bytes":
                 _dtypes.numpy().copyto(destinations[index], tensors[index], casting="equiv")
             else:
                 begin, end = destinations[index]
@@ -63,8 +66,8 @@ class Capture:
         into, sources, names = [], [], {}
         for index, (piece, at) in enumerate(zip(self._pieces, self._at)):
             if piece.frozen:
-                size = _dtypes.size_of(piece.dtype, piece.shape)
-                into.append(view(self._segment.map, begin + at, piece.dtype, piece.shape, size))
+                size = piece.bytes
+                into.append(view(self._segment.map, begin + at, piece.dtype, piece.extent, size))
                 sources.append(tensors[index])
                 names[index] = f"{piece.component}.{piece.name}"
         if names:

@@ -71,8 +71,8 @@ def _loaded(
     needs_library(checkpoint)
     tensors = stored_tensors(checkpoint.pieces())
     root = checkpoint.tree().get("state", {})
-    chosen = {key for key in tensors if _selected(key, include, exclude)}
-    root = _pruned(root, chosen)
+    chosen = {key for key in tensors if selected(key, include, exclude)}
+    root = pruned(root, chosen)
     leaves = {(leaf["component"], leaf["name"]): leaf for leaf in leaves_of(root)}
     for key in leaves:
         if key not in tensors:
@@ -171,7 +171,8 @@ def _mapped(checkpoint: Checkpoint, tensors: dict[Key, Stored], leaves: dict[Key
     return made
 
 
-def _selected(key: Key, include: Patterns, exclude: Patterns) -> bool:
+def selected(key: Key, include: Patterns, exclude: Patterns) -> bool:
+    """Whether a tensor's component, or its component and name, is wanted."""
     names = (key[0], f"{key[0]}.{key[1]}")
 
     def any_of(patterns: Patterns) -> bool:
@@ -181,15 +182,15 @@ def _selected(key: Key, include: Patterns, exclude: Patterns) -> bool:
     return (include is None or any_of(include)) and not any_of(exclude)
 
 
-def _pruned(node: Any, chosen: set[Key]) -> Any:
+def pruned(node: Any, chosen: set[Key]) -> Any:
     """The tree without the members that are, or consist only of, tensors left out."""
     if isinstance(node, list):
-        return [_pruned(item, chosen) for item in node]
+        return [pruned(item, chosen) for item in node]
     if not isinstance(node, dict) or node.get("~") == "tensor":
         return node
     if node.get("~") in ("dict", "odict", "ddict", "counter"):
-        return {**node, "v": [[key, _pruned(item, chosen)] for key, item in node["v"] if _keep(item, chosen)]}
-    return {key: _pruned(item, chosen) for key, item in node.items() if _keep(item, chosen)}
+        return {**node, "v": [[key, pruned(item, chosen)] for key, item in node["v"] if _keep(item, chosen)]}
+    return {key: pruned(item, chosen) for key, item in node.items() if _keep(item, chosen)}
 
 
 def _keep(node: Any, chosen: set[Key]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import operator
+from collections.abc import Iterable
 from typing import Any, Optional
 
 from . import _modules, _state
@@ -181,7 +182,7 @@ class StatefulNode(Node):
 class ModuleNode(Node):
     """A plain module: parameters and buffers by canonical name, tied ones once."""
 
-    __slots__ = ("component", "entries", "module", "owners")
+    __slots__ = ("component", "entries", "module", "owners", "settle")
 
     def __init__(self, path: str, module: Any, component: str, found: list[_modules.Member]) -> None:
         self.path, self.module, self.component = path, module, component
@@ -192,11 +193,14 @@ class ModuleNode(Node):
             first.setdefault(id(member.tensor), len(first))
             tensor = member.tensor
             self.entries.append((member.place, member.key, tensor.shape, tensor.dtype, tied, member.name, member.kept))
+        self.settle = _modules.settle(module)
         self.owners = [(owner, _keys_of(owner)) for _, owner in _modules.owners(module)]
 
     def collect(self, value: Any, tensors: list[Any], values: list[Any]) -> None:
         if value is not self.module:
             raise Changed(self.path)
+        for settle in self.settle:
+            settle()
         for owner, keys in self.owners:
             if _keys_of(owner) != keys:
                 raise Changed(self.path)
@@ -227,28 +231,51 @@ def _keys_of(owner: Any) -> tuple[Any, ...]:
 
 
 class OptimizerNode(Node):
-    """A plain optimizer: its slots by parameter name, its groups with parameters in order. Only ever read."""
+    """A plain optimizer: its slots by parameter name, its groups with parameters in order. Only ever read.
 
-    __slots__ = ("groups", "names", "optimizer", "slots")
+    `absent` are the parameters of which FSDP1 keeps nothing here, so that the optimizer has no state for them: by name, with how the names of their slots begin.
+    """
+
+    __slots__ = ("_elsewhere", "absent", "component", "groups", "names", "optimizer", "parameters", "slots")
 
     def __init__(
-        self, path: str, optimizer: Any, names: list[str], slots: list[tuple[Any, str, Node]], groups: list[list[Node]]
+        self,
+        path: str,
+        optimizer: Any,
+        component: str,
+        trained: list[list[_modules.Trained]],
+        slots: list[tuple[Any, str, Node]],
+        groups: list[list[Node]],
+        absent: dict[str, str],
     ) -> None:
-        self.path, self.optimizer, self.names, self.slots = path, optimizer, names, slots
+        self.path, self.optimizer, self.component, self.slots, self.absent = path, optimizer, component, slots, absent
+        self.names = [[one.name for one in group] for group in trained]
+        self.parameters = list(optimizer.state)
         self.groups = [
             (list(group["params"]), list(group), members) for group, members in zip(optimizer.param_groups, groups)
         ]
+        self._elsewhere: dict[str, dict[str, Any]] = {}
+
+    def complete(self, partial: Iterable[tuple[str, str]]) -> None:
+        """Names in the tree what only other ranks hold, so that any rank's tree serves every layout."""
+        by_start = {start: name for name, start in self.absent.items()}
+        for component, name in partial:
+            start, _, slot = name.rpartition(".")
+            if component == self.component and start in by_start:
+                leaf = {"~": "tensor", "component": component, "name": name}
+                self._elsewhere.setdefault(by_start[start], {})[slot] = leaf
 
     def collect(self, value: Any, tensors: list[Any], values: list[Any]) -> None:
+        state = value.state
         if (
             value is not self.optimizer
             or len(value.param_groups) != len(self.groups)
-            or len(value.state) != len(self.slots)
+            or len(state) != len(self.parameters)
+            or not all(map(operator.is_, state, self.parameters))
         ):
             raise Changed(self.path)
-        state = value.state
         for parameter, _, node in self.slots:
-            node.collect(state.get(parameter), tensors, values)
+            node.collect(state[parameter], tensors, values)
         for group, (parameters, keys, members) in zip(value.param_groups, self.groups):
             found = group["params"]
             if list(group) != keys or len(found) != len(parameters) or not all(map(operator.is_, found, parameters)):
@@ -257,13 +284,11 @@ class OptimizerNode(Node):
                 member.collect(group[key], tensors, values)
 
     def tree(self, holes: Holes) -> Any:
-        state = {name: node.tree(holes) for _, name, node in self.slots}
-        groups, position = [], 0
-        for parameters, keys, members in self.groups:
+        state = {name: node.tree(holes) for _, name, node in self.slots} | self._elsewhere
+        groups = []
+        for names, (_, keys, members) in zip(self.names, self.groups):
             hyper = iter(members)
-            names = self.names[position : position + len(parameters)]
             groups.append({key: names if key == "params" else next(hyper).tree(holes) for key in keys})
-            position += len(parameters)
         return {"state": state, "param_groups": groups}
 
 

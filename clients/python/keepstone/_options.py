@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Iterable
 from typing import Any, Optional, Union
 
@@ -120,3 +121,29 @@ def refuse_foreign(names: Iterable[str]) -> None:
     for name in names:
         hint = f"{name} is {_FOREIGN[name]} here" if name in _FOREIGN else f"Checkpointer has no {name}"
         raise TypeError(f"{hint}: Checkpointer(store, run, every=, keep_last=, keep_every=, keep_best=, resume=, …)")
+
+
+def failures(on_save_error: str) -> Optional[int]:
+    """How many saves may fail one after another before that is raised; None: any number."""
+    found = re.fullmatch(r"fail_after_n:([1-9][0-9]{0,8})", str(on_save_error))
+    if found is not None:
+        return int(found[1])
+    choice("on_save_error", on_save_error, ("warn", "fail", "fail_after_n:3"))
+    return None if on_save_error == "warn" else 1
+
+
+def seconds(name: str, value: float) -> float:
+    """A timeout."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e9:
+        raise Refused(f"{name} is a number of seconds above 0", repr(value))
+    return float(value)
+
+
+def signal_number(name: Union[str, int, None]) -> Optional[int]:
+    """The number of a signal, given by name ("SIGUSR1") or number."""
+    if name is None:
+        return None
+    try:
+        return int(signal.Signals[name] if isinstance(name, str) else signal.Signals(name))
+    except (KeyError, ValueError):
+        raise Refused("on_signal is the name of a signal", repr(name), 'for example on_signal="SIGUSR1"') from None

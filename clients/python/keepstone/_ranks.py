@@ -147,34 +147,47 @@ class Ranks:
             self._store.put(f"{place}/{self.rank}", word)
             found = self._store.get(f"{place}/all", deadline + _GRACE_SECONDS)
             if found is None:
-                raise self._missing(name, "rank 0", seconds)
+                raise Busy(self._missing(name, "rank 0", seconds), f"rank {self.rank} on {self.node}", _NEXT)
         else:
-            found = self._heard(place, word, merge, deadline)
+            found = self._heard(name, place, word, merge, deadline, seconds)
             self._store.put(f"{place}/all", found)
         if found.startswith("!"):
-            raise self._missing(name, found[1:], seconds)
+            raise Busy(found[1:], f"rank {self.rank} on {self.node}", _NEXT)
         return found[1:]
 
-    def _heard(self, place: str, word: str, merge: Callable[[list[str]], str], deadline: float) -> str:
+    def give_up(self, name: str, why: str) -> None:
+        """Says that this rank will not come to agree on `name`, so that no other waits for it."""
+        if self.can_agree:
+            assert self._store is not None
+            who = "all" if self.rank == 0 else str(self.rank)
+            with contextlib.suppress(Exception):  # the process group may be gone, and with it everyone who could wait
+                self._store.put(
+                    f"{self._prefix}/{name}/{who}", f"!rank {self.rank} of {self.world} does not agree on {name}: {why}"
+                )
+
+    def _heard(
+        self, name: str, place: str, word: str, merge: Callable[[list[str]], str], deadline: float, seconds: float
+    ) -> str:
         assert self._store is not None
         words, absent = [word], []
         for rank in range(1, self.world):
             one = self._store.get(f"{place}/{rank}", deadline)
             if one is None:
                 absent.append(rank)
+            elif one.startswith("!"):
+                return one
             else:
                 words.append(one)
         if absent:
             shown = ", ".join(map(str, absent[:8])) + (", …" if len(absent) > 8 else "")
-            return f"!{'rank' if len(absent) == 1 else 'ranks'} {shown}"
+            return "!" + self._missing(name, f"{'rank' if len(absent) == 1 else 'ranks'} {shown}", seconds)
         return "=" + merge(words)
 
-    def _missing(self, name: str, who: str, seconds: float) -> Busy:
-        return Busy(
-            f"{who} of {self.world} did not come within {seconds:g} s to agree on {name}",
-            f"rank {self.rank} on {self.node}",
-            "all ranks make their Checkpointer and save in the same order; look at the log of the missing one",
-        )
+    def _missing(self, name: str, who: str, seconds: float) -> str:
+        return f"{who} of {self.world} did not come within {seconds:g} s to agree on {name}"
+
+
+_NEXT = "all ranks make their Checkpointer and save in the same order; look at the log of the one that is missing"
 
 
 def _from_torch() -> Optional[tuple[int, int, KeyValues]]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import time
 from typing import Any, Optional
 
 from . import _agent
 from ._capture import Capture
-from ._errors import AgentUnavailable, Busy, KeepstoneError
+from ._errors import AgentUnavailable, Busy, KeepstoneError, Refused
 from ._layout import Plan
 from ._provenance import Provenance
+from ._ranks import MEETING_SECONDS, Ranks
 from ._segment import Segment
 from ._wire import Connection, ConnectionLost
 
@@ -24,15 +26,22 @@ _GREETINGS = 5
 class Session:
     """Holds the connection, the start, and the registered segment. The caller serialises all use."""
 
-    def __init__(self, store: str, run: str, token: str, policy: dict[str, Any], budget: Optional[int]) -> None:
+    def __init__(
+        self, store: str, run: str, ranks: Ranks, policy: dict[str, Any], budget: Optional[int], commit_timeout: float
+    ) -> None:
+        self._ranks = ranks
         self._announced: dict[str, Any] = {
             "store": store,
             "run": run,
-            "token": token,
-            "rank": 0,
-            "world": 1,
+            "token": ranks.token,
+            "rank": ranks.rank,
+            "world": ranks.world,
             "policy": policy,
+            "node": ranks.node,
+            "local": ranks.local,
+            "commit_timeout_ms": int(commit_timeout * 1000),
         }
+        self._starts = 0
         self._budget = budget
         self._provenance = Provenance()
         self._client = _agent.Client()
@@ -129,14 +138,39 @@ class Session:
         """Announces this start, or says again what was decided."""
         if self._start is None:
             self._wanted = wanted
-            self._start = self._call("start", **self._announced, wanted=wanted)
+            self._starts += 1
+            occasion = f"start {self._starts}"
+            try:
+                answer = self._call("start", **self._announced, wanted=wanted)
+            except KeepstoneError as failed:
+                self._ranks.give_up(occasion, failed.what)
+                raise
+            self._see_one_store(occasion, answer)
+            self._start = answer
         return self._start
+
+    def _see_one_store(self, occasion: str, answer: dict[str, Any]) -> None:
+        """Refuses a store that the nodes do not share: each would fill one of its own, and no checkpoint ever be whole."""
+        if not self._ranks.can_agree:
+            return
+        word = json.dumps([[answer["uid"], answer["start"], answer.get("by")], self._ranks.node])
+        other = self._ranks.agree(occasion, word, _other_store, MEETING_SECONDS)
+        if other:
+            raise Refused(
+                f"this store is not shared: {other}",
+                f"{self._announced['store']} on {self._ranks.node}",
+                "give a directory on a file system that all nodes mount",
+            )
 
     def fall_back(self, parent: str) -> None:
         """Leaves this start, whose parent turned out damaged. Every rank that does so comes to the same next token, so they meet again."""
         token = f"{self._announced['token']}:{parent}".encode()
         self._announced["token"] = hashlib.sha256(token).hexdigest()[:32]
         self._start = None
+
+    @property
+    def registered(self) -> bool:
+        return self._segment is not None
 
     @property
     def started(self) -> Optional[dict[str, Any]]:
@@ -170,6 +204,7 @@ class Session:
         self._release()
         pieces = [
             {"component": p.component, "name": p.name, "dtype": p.dtype, "shape": list(p.shape)}
+            | ({"offset": list(p.offset), "extent": list(p.extent)} if p.extent != p.shape else {})
             | ({"frozen": True} if p.frozen else {})
             for p in plan.pieces
         ]
@@ -204,6 +239,22 @@ class Session:
     def rebind(self, plan: Plan) -> None:
         """Another plan of the layout that is registered already."""
         self.plan = plan
+
+    def refuse(self, step: int, why: str, detail: str) -> None:
+        """Tells that this rank does not save a step, so that its attempt ends for all ranks at once."""
+        if self._start is not None:
+            self._call("refuse", 60.0, step=step, why=why, detail=detail)
+
+    def due(self, step: int) -> int:
+        """Tells the agent how many steps are done, and gives the step that all ranks are to save because somebody asked, or 0."""
+        if self._segment is None:
+            return 0
+        self._segment.progress(step)
+        return self._segment.due()
+
+    def preempt(self, step: int, **why: Any) -> int:
+        """Asks for a step that all ranks save; gives its number."""
+        return int(self._call("preempt", 60.0, step=step, **why)["due"])
 
     def _release(self) -> None:
         if self._capture is not None:
@@ -269,3 +320,13 @@ class Session:
             self._connection.close()
             self._connection = None
         self._client.close()
+
+
+def _other_store(words: list[str]) -> str:
+    """Which rank's agent sees another run or start than rank 0's."""
+    first, node = json.loads(words[0])
+    for rank, word in enumerate(words):
+        seen, place = json.loads(word)
+        if seen != first:
+            return f"rank {rank} on {place} does not see what rank 0 on {node} wrote there"
+    return ""

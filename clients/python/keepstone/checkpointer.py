@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import re
-import secrets
 import threading
 import time
 import weakref
@@ -15,11 +14,25 @@ from typing import Any, NoReturn, Optional, Union
 
 from . import _dtypes, _layout, _rng, _state
 from ._capture import state_area
-from ._errors import AgentUnavailable, Busy, Fenced, IntegrityError, KeepstoneError, NotFound, Refused, from_wire
+from ._due import Due
+from ._errors import (
+    AgentUnavailable,
+    Busy,
+    Failed,
+    Fenced,
+    IntegrityError,
+    KeepstoneError,
+    NoSpace,
+    NotFound,
+    Refused,
+    from_wire,
+)
 from ._frozen import Frozen
 from ._load import first_whole, read_tensors
 from ._nodes import Changed
-from ._options import choice, policy, refuse_foreign, steps, store_path
+from ._options import choice, failures, policy, refuse_foreign, signal_number, steps, store_path
+from ._owners import Owners
+from ._ranks import Ranks
 from ._restore import Filling
 from ._results import Restored, Saved
 from ._session import Session
@@ -32,8 +45,6 @@ _log = logging.getLogger("keepstone")
 _WANTED = {"auto": "latest", "must": "must", "never": "fresh"}
 # Choices that mean another checkpoint when the one they meant turns out damaged.
 _FALLS_BACK = ("latest", "must", "best", "last-good")
-# Attempts that may fail one after another before a save says so by raising.
-_FAILURES_IN_A_ROW = 3
 
 _live: weakref.WeakSet[Checkpointer] = weakref.WeakSet()
 
@@ -43,8 +54,17 @@ class Checkpointer:
 
     `every="500steps"` is when `step()` saves. `resume`: `auto` (latest, or fresh when the run has none), `must`, `never` (a fresh start; nothing is
     deleted). `on_busy`: what `step()` does while earlier saves are still draining, `skip` or `wait`. `on_no_agent`: `fail`, or `warn` and go on
-    without saving. Timeouts in seconds; `budget` bounds the shared memory of this run, in bytes. `token` names this launch; give the same one to join a
-    start. `frozen` names parameters and buffers that training does not change, by patterns of their names (`"base.*"`, or a list): they are captured
+    without saving. Timeouts in seconds; `budget` bounds the shared memory of this run, in bytes. `on_save_error`: whether saves that fail after they were
+    captured are only logged (`warn`), raised by the next save (`fail`), or raised when N failed one after another (`fail_after_n:N`). `include` and
+    `exclude` are globs over component and component.name: what is not saved.
+
+    Of a launch with several ranks every one makes its Checkpointer, after `torch.distributed` or JAX is initialised, and saves the same steps; each hands over
+    what it holds, and no collective is called. `rank`, `world_size` and `token` (new for every launch, the same on all ranks) are found there, or given.
+    One rank that skips or fails ends that step's checkpoint for all; `commit_timeout` is how long a save waits for the parts of all. `on_signal`
+    ("SIGUSR1", "SIGTERM") to any one rank makes all ranks save one and the same step soon; then this rank's `signalled` is true and the trainer goes on;
+    `signal_grace` is how many seconds it has.
+
+    `frozen` names parameters and buffers that training does not change, by patterns of their names (`"base.*"`, or a list): they are captured
     with the first save and neither copied nor written again; one that is written to all the same is `Refused` by name.
 
     A checkpoint stays as long as any rule keeps it: `keep_last` (a number, or `"all"`), `keep_every` (`"1000steps"`, `"6h"`, or several), `keep_best`
@@ -64,13 +84,21 @@ class Checkpointer:
         monitor: Optional[str] = None,
         mode: Optional[str] = None,
         resume: str = "auto",
+        include: Union[str, Iterable[str], None] = None,
+        exclude: Union[str, Iterable[str], None] = None,
+        frozen: Union[str, Iterable[str], None] = None,
         rng: bool = True,
+        rank: Optional[int] = None,
+        world_size: Optional[int] = None,
         token: Optional[str] = None,
         budget: Optional[int] = None,
-        frozen: Union[str, Iterable[str], None] = None,
         on_busy: str = "skip",
+        on_save_error: str = "fail_after_n:3",
         on_no_agent: str = "fail",
+        on_signal: Union[str, int, None] = None,
+        signal_grace: float = 30,
         staging_timeout: float = 120,
+        commit_timeout: float = 1200,
         close_timeout: float = 600,
         **foreign: NoReturn,
     ) -> None:
@@ -87,7 +115,9 @@ class Checkpointer:
         self._on_no_agent = choice("on_no_agent", on_no_agent, ("fail", "warn"))
         self._policy = policy(keep_last, keep_every, keep_best, monitor, mode)
         self._rng = rng
-        self._frozen = Frozen(frozen)
+        self._asked = _layout.Asked(rng, Frozen(frozen), _patterns(include), _patterns(exclude))
+        self._failures_in_a_row = failures(on_save_error)
+        self._commit_timeout = float(commit_timeout)
         self._staging_timeout, self._close_timeout = float(staging_timeout), float(close_timeout)
         self._saves: dict[int, Saved] = {}
         self._failures = 0
@@ -96,12 +126,19 @@ class Checkpointer:
         self._closed = False
         self._lock = threading.RLock()
         self._pid = os.getpid()
-        self._token = token or secrets.token_hex(16)
         self._budget = budget
         self._session: Optional[Session] = None
+        self._ranks = Ranks(f"{self._store}/{run}", rank, world_size, token)
+        self._owners = Owners(self._ranks)
         with self._agent_wanted():
-            self._session = Session(self._store, self._run, self._token, self._policy, self._budget)
+            self._there()
+        self._due = Due(signal_number(on_signal), float(signal_grace))
         _live.add(self)
+
+    @property
+    def signalled(self) -> bool:
+        """Whether the signal of `on_signal` has come to this rank."""
+        return self._due.signalled
 
     # Restoring
 
@@ -235,9 +272,12 @@ class Checkpointer:
     # Saving
 
     def step(self, step: int, state: dict[Any, Any], *, metrics: Optional[dict[str, Any]] = None) -> Optional[Saved]:
-        """Tells that `step` optimizer steps are done; saves when that is a multiple of `every`. None when not due, or skipped because busy."""
+        """Tells that `step` optimizer steps are done; saves when that is a multiple of `every`, or somebody asked. None when not due, or skipped because busy."""
+        if self._is_due(step):
+            return self._save(step, state, metrics, self._staging_timeout)
         if step <= 0 or step % self._every:
             return None
+        self._listen()
         wait = self._on_busy == "wait"
         try:
             return self._save(step, state, metrics, self._staging_timeout if wait else 0.0)
@@ -246,14 +286,47 @@ class Checkpointer:
                 raise
             _log.warning("keepstone: step %d is not saved, earlier saves are still on their way (%s)", step, busy.what)
             return None
+        except (NoSpace, Failed) as failed:
+            self._failures += 1
+            if self._failures_in_a_row is not None and self._failures >= self._failures_in_a_row:
+                self._failures = 0
+                raise
+            _log.warning("keepstone: step %d is not saved: %s", step, failed)
+            return None
+
+    def _is_due(self, step: int) -> bool:
+        session = self._session
+        if session is None or self._closed or os.getpid() != self._pid:
+            return False
+        with self._lock:
+            try:
+                return self._due.at(session, step, step in self._saves)
+            except (Busy, AgentUnavailable, ConnectionLost) as lost:
+                self._due.lost()
+                _log.warning("keepstone: the agent could not be asked for a step that all ranks save: %s", lost)
+                return False
+
+    def _listen(self) -> None:
+        """Hears what became of earlier saves; raises where too many failed."""
+        with self._lock:
+            self._usable()
+            if self._session is not None:
+                self._hear(self._session.news())
+            if self._failures_in_a_row is not None and self._failures >= self._failures_in_a_row:
+                self._failures = 0
+                failed = [saved.failure for saved in self._saves.values() if saved.failure is not None]
+                if failed:
+                    raise failed[-1]
 
     def save(
         self, step: int, state: dict[Any, Any], *, metrics: Optional[dict[str, Any]] = None, wait: bool = False
     ) -> Saved:
         """Saves now. On return the values are captured: whatever is overwritten afterwards is not in the checkpoint. With `wait`, returns when durable.
 
-        Never skips: waits up to `staging_timeout` for room, then `Busy`. A step of this start that was saved already gives the same `Saved`.
+        Never skips: waits up to `staging_timeout` for room, then `Busy`. A step of this start that was saved already gives the same `Saved`. In a world of
+        several ranks one that raises has ended this step for all of them.
         """
+        self._listen()
         saved = self._save(step, state, metrics, self._staging_timeout)
         return saved.wait() if wait else saved
 
@@ -272,8 +345,29 @@ class Checkpointer:
                     )
                 return known
             with self._agent_wanted():
-                return self._save_with(self._there(), step, state, metrics, seconds, since)
+                try:
+                    return self._save_with(self._there(), step, state, metrics, seconds, since)
+                except Exception as failed:
+                    self._refuse_for_all(step, failed)
+                    raise
             return Saved(None, step, None)
+
+    def _refuse_for_all(self, step: int, failed: Exception) -> None:
+        """Other ranks must not wait for a part that will never come."""
+        if self._ranks.world == 1 or self._session is None:
+            return
+        failure = failed if isinstance(failed, KeepstoneError) else KeepstoneError(str(failed))
+        self._owners.give_up(self._occasion(step), failure.what)
+        why = "skipped" if isinstance(failed, Busy) else "no-space" if isinstance(failed, NoSpace) else "failed"
+        with contextlib.suppress(KeepstoneError, ConnectionLost):
+            self._session.refuse(step, why, failure.what)
+        if self._session.started is not None:
+            saved = self._saves[step] = Saved(self, step, f"{self._session.started['start']}-{step}")
+            saved.failure, saved._ended = failure, True
+
+    def _occasion(self, step: int) -> str:
+        start = self._session.started if self._session is not None else None
+        return f"save {start['start'] if start is not None else 0}-{step}"
 
     def _save_with(
         self,
@@ -284,9 +378,8 @@ class Checkpointer:
         seconds: float,
         since: int,
     ) -> Saved:
-        self._hear(session.news())
         self._may_save(session)
-        plan, tensors, values = self._collected(session, state)
+        plan, tensors, values = self._collected(session, step, state)
         area = state_area(_metrics(metrics), values)
         same = session.plan is not None and (plan is session.plan or plan.same_layout(session.plan))
         replanned = not same or len(area) > session.state_capacity or session.replan or session.moved(tensors)
@@ -301,26 +394,25 @@ class Checkpointer:
         assert session.started is not None
         saved = Saved(self, step, f"{session.started['start']}-{step}")
         saved.stall_ms, saved.replanned, saved.sealed = stall / 1e6, replanned, True
-        saved.bytes = sum(_dtypes.size_of(piece.dtype, piece.shape) for piece in plan.pieces if not piece.frozen)
+        saved.bytes = plan.changing_bytes
         self._saves[step] = saved
         session.announce(slot, generation, step)
         return saved
 
-    def _collected(self, session: Session, state: dict[Any, Any]) -> tuple[_layout.Plan, list[Any], list[Any]]:
+    def _collected(
+        self, session: Session, step: int, state: dict[Any, Any]
+    ) -> tuple[_layout.Plan, list[Any], list[Any]]:
         if session.plan is not None:
             try:
                 return (session.plan, *session.plan.collect(state))
             except Changed:
                 pass
-        return _layout.plan(state, self._rng, self._frozen)
+        asked = self._asked._replace(owners=self._owners, occasion=self._occasion(step), seconds=self._staging_timeout)
+        return _layout.plan(state, asked)
 
     def _may_save(self, session: Session) -> None:
         if self._fenced is not None:
             raise self._fenced
-        if self._failures >= _FAILURES_IN_A_ROW:
-            self._failures = 0
-            last = next(saved.failure for saved in reversed(list(self._saves.values())) if saved.failure is not None)
-            raise last
         answer = session.start(_WANTED[self._resume])
         if (
             not self._restored
@@ -395,6 +487,7 @@ class Checkpointer:
             if self._closed or os.getpid() != self._pid:
                 return
             self._closed = True
+            self._due.release()
             _live.discard(self)
             if self._session is None:
                 return
@@ -463,7 +556,9 @@ class Checkpointer:
 
     def _there(self) -> Session:
         if self._session is None:
-            self._session = Session(self._store, self._run, self._token, self._policy, self._budget)
+            self._session = Session(
+                self._store, self._run, self._ranks, self._policy, self._budget, self._commit_timeout
+            )
         return self._session
 
     def _usable(self) -> None:
@@ -488,6 +583,10 @@ def _in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_in_child)
+
+
+def _patterns(patterns: Union[str, Iterable[str], None]) -> Union[str, tuple[str, ...], None]:
+    return patterns if patterns is None or isinstance(patterns, str) else tuple(patterns)
 
 
 def _step_number(step: Any) -> int:
