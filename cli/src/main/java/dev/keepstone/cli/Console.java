@@ -61,10 +61,15 @@ final class Console {
 
   /// One line of [Form#LINES].
   static void line(Shell shell, String type, Json.Obj fields) {
-    shell.out().println(jsonLine(type, fields));
+    JsonWriter.write(typed(type, fields), shell.out()::print);
+    shell.out().println();
   }
 
   static String jsonLine(String type, Json.Obj fields) {
+    return JsonWriter.compact(typed(type, fields));
+  }
+
+  private static Json.Obj typed(String type, Json.Obj fields) {
     Json.Builder line = Json.object().put("v", 1).put("type", type);
     fields
         .fields()
@@ -73,7 +78,7 @@ final class Console {
             line.put(name, value);
           }
         });
-    return JsonWriter.compact(line.build());
+    return line.build();
   }
 
   /// Asks a person to agree. Where none is there to answer, nobody does.

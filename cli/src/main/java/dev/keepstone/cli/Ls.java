@@ -80,7 +80,7 @@ final class Ls implements Verb {
     return Json.object()
         .put("run", name)
         .put("undecided", view.undecided())
-        .put("checkpoints", Json.array(checkpoints.stream().map(Listed::json).toList()))
+        .put("checkpoints", Json.array(checkpoints, Listed::json))
         .put(
             "damaged",
             Json.array(

@@ -147,7 +147,10 @@ final class Main {
       Json.Obj document, @Nullable Fault fault, Keepstone options, Shell shell) {
     switch (options.form()) {
       case PEOPLE -> {}
-      case DOCUMENT -> shell.out().println(JsonWriter.compact(document));
+      case DOCUMENT -> {
+        JsonWriter.write(document, shell.out()::print);
+        shell.out().println();
+      }
       case LINES -> {
         if (fault != null) {
           Console.line(shell, "error", fault.json());

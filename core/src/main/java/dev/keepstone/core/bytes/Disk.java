@@ -46,6 +46,11 @@ public interface Disk {
   /// What lies directly in a directory, in no order; empty for a missing directory.
   List<Entry> list(Path directory) throws IOException;
 
+  /// [#list] without looking at what the names stand for, which costs a question each.
+  default List<String> names(Path directory) throws IOException {
+    return list(directory).stream().map(Entry::name).toList();
+  }
+
   /// When a file was last written, by the clock of whoever keeps it; empty where it is missing, and
   /// on a disk that does not tell.
   default Optional<Instant> modified(Path file) throws IOException {

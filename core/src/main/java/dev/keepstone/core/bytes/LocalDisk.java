@@ -85,16 +85,25 @@ final class LocalDisk implements Disk {
   @Override
   public List<Entry> list(Path directory) throws IOException {
     List<Entry> entries = new ArrayList<>();
-    try (DirectoryStream<Path> names = Files.newDirectoryStream(directory)) {
-      for (Path name : names) {
-        addEntry(name, entries);
+    for (String name : names(directory)) {
+      addEntry(directory.resolve(name), entries);
+    }
+    return entries;
+  }
+
+  @Override
+  public List<String> names(Path directory) throws IOException {
+    List<String> names = new ArrayList<>();
+    try (DirectoryStream<Path> paths = Files.newDirectoryStream(directory)) {
+      for (Path path : paths) {
+        names.add(String.valueOf(path.getFileName()));
       }
     } catch (NoSuchFileException e) {
       return List.of();
     } catch (DirectoryIteratorException e) {
       throw e.getCause();
     }
-    return entries;
+    return names;
   }
 
   private static void addEntry(Path path, List<Entry> entries) throws IOException {

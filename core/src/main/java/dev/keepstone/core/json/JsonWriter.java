@@ -35,24 +35,25 @@ public final class JsonWriter {
     return text.toString();
   }
 
-  /// [#compact] in UTF-8. As text alone, a long document would take its length three times more.
-  public static byte[] bytes(Json value) {
+  /// [#compact] in blocks: the whole text of a long document is never held.
+  public static void write(Json value, Consumer<String> out) {
     StringBuilder text = new StringBuilder();
-    List<byte[]> blocks = new ArrayList<>();
-    Consumer<StringBuilder> spill =
-        full -> {
-          blocks.add(full.toString().getBytes(StandardCharsets.UTF_8));
-          full.setLength(0);
-        };
     new JsonWriter(
             text,
             full -> {
               if (full.length() >= BLOCK_CHARS) {
-                spill.accept(full);
+                out.accept(full.toString());
+                full.setLength(0);
               }
             })
         .write(value);
-    spill.accept(text);
+    out.accept(text.toString());
+  }
+
+  /// [#compact] in UTF-8. As text alone, a long document would take its length three times more.
+  public static byte[] bytes(Json value) {
+    List<byte[]> blocks = new ArrayList<>();
+    write(value, block -> blocks.add(block.getBytes(StandardCharsets.UTF_8)));
     byte[] bytes = new byte[blocks.stream().mapToInt(block -> block.length).sum()];
     int at = 0;
     for (byte[] block : blocks) {

@@ -4,6 +4,7 @@ import dev.keepstone.core.json.Json;
 import dev.keepstone.core.json.JsonException;
 import dev.keepstone.store.object.Fields;
 import dev.keepstone.store.reference.CheckpointId;
+import java.util.Map;
 import java.util.Optional;
 
 /// Facts as they stand in batches and snapshots: `{"fact":"pin","id":"1-40",…}`.
@@ -61,6 +62,44 @@ final class FactCodec {
                   + json.text("fact")
                   + "\", which this Keepstone does not know");
     };
+  }
+
+  /// What a fact says whatever checkpoint it is about, and of a number not its value.
+  static Json.Obj said(Fact fact) {
+    if (fact instanceof Fact.Metrics metrics) {
+      return Json.object()
+          .put("fact", "metrics")
+          .put("metric", only(metrics.metrics()).getKey())
+          .build();
+    }
+    Json.Builder said = Json.object();
+    fact.toJson()
+        .fields()
+        .forEach((name, value) -> {
+          if (!name.equals("id") && !name.equals("ms")) {
+            said.put(name, value);
+          }
+        });
+    return said.build();
+  }
+
+  /// [#said], as if it were said of one checkpoint, with 0 for its value.
+  static Fact readSaid(Json.Obj said, CheckpointId id) {
+    if (said.text("fact").equals("metrics")) {
+      return new Fact.Metrics(id, Json.object().put(said.text("metric"), 0).build());
+    }
+    Json.Builder json = Json.object().put("id", id.toString()).put("ms", 0);
+    said.fields().forEach(json::put);
+    return read(json.build());
+  }
+
+  /// The one metric of a fact as [Facts] has it.
+  static Map.Entry<String, Json> only(Json.Obj metrics) {
+    if (metrics.fields().size() != 1) {
+      throw new IllegalArgumentException(
+          "expected one metric a fact, found " + metrics.fields().size());
+    }
+    return metrics.fields().entrySet().iterator().next();
   }
 
   private static CheckpointId id(Json.Obj json) {

@@ -11,7 +11,6 @@ import dev.keepstone.store.fact.Fact.Tag;
 import dev.keepstone.store.fact.Fact.Verdict;
 import dev.keepstone.store.reference.CheckpointId;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.Comparator;
@@ -36,20 +35,28 @@ import java.util.stream.Stream;
 /// verdicts (quick or deep, good or bad), one step of one deletion, one tag, the policy.
 public final class Facts {
   /// Nothing.
-  public static final Facts NONE = new Facts(Map.of(), new TreeMap<>(), Optional.empty());
+  public static final Facts NONE = new Facts(Map.of(), Map.of(), new TreeMap<>(), Optional.empty());
 
-  /// Facts about each checkpoint, one a subject, in order of their stamps.
-  private final Map<CheckpointId, List<Stamped<?>>> checkpoints;
+  private static final Json.Obj NO_METRICS = Json.object().build();
+
+  /// Numbers of each checkpoint, one a subject, in order of their stamps. Apart from what else is
+  /// said, because nearly every checkpoint has some, and few have anything else.
+  private final Map<CheckpointId, List<Stamped<?>>> measured;
+
+  /// What else is said of each checkpoint, one a subject, in order of their stamps.
+  private final Map<CheckpointId, List<Stamped<?>>> said;
 
   private final SortedMap<String, Stamped<Tag>> tags;
   private final Optional<Stamped<Policy>> policy;
   private final Map<CheckpointId, SortedSet<String>> tagged = new HashMap<>();
 
   private Facts(
-      Map<CheckpointId, List<Stamped<?>>> checkpoints,
+      Map<CheckpointId, List<Stamped<?>>> measured,
+      Map<CheckpointId, List<Stamped<?>>> said,
       SortedMap<String, Stamped<Tag>> tags,
       Optional<Stamped<Policy>> policy) {
-    this.checkpoints = checkpoints;
+    this.measured = measured;
+    this.said = said;
     this.tags = tags;
     this.policy = policy;
     tags.forEach((tag, fact) ->
@@ -81,7 +88,8 @@ public final class Facts {
   /// Every fact that counts, in no order.
   Stream<Stamped<?>> all() {
     return Stream.of(
-            checkpoints.values().stream().flatMap(List::stream),
+            measured.values().stream().flatMap(List::stream),
+            said.values().stream().flatMap(List::stream),
             tags.values().stream(),
             policy.stream())
         .flatMap(facts -> facts);
@@ -141,8 +149,12 @@ public final class Facts {
 
   /// Metrics that came after the save; by name.
   public Json.Obj metrics(CheckpointId id) {
+    List<Stamped<?>> numbers = measured.getOrDefault(id, List.of());
+    if (numbers.isEmpty()) {
+      return NO_METRICS;
+    }
     SortedMap<String, Json> metrics = new TreeMap<>();
-    for (Stamped<?> fact : of(id)) {
+    for (Stamped<?> fact : numbers) {
       if (fact.fact() instanceof Metrics later) {
         metrics.putAll(later.metrics().fields());
       }
@@ -152,14 +164,16 @@ public final class Facts {
 
   /// How long it took to make a checkpoint durable, in milliseconds, where its agent told.
   public OptionalDouble durableMs(CheckpointId id) {
-    return newest(id, Durable.class, durable -> true)
+    return newest(measured, id, Durable.class, durable -> true)
         .map(durable -> OptionalDouble.of(durable.fact().ms()))
         .orElse(OptionalDouble.empty());
   }
 
   /// What was done about deletions of a checkpoint, in order.
   public List<Stamped<Deleted>> deletions(CheckpointId id) {
-    return of(id).stream().flatMap(fact -> as(fact, Deleted.class).stream()).toList();
+    return said.getOrDefault(id, List.of()).stream()
+        .flatMap(fact -> as(fact, Deleted.class).stream())
+        .toList();
   }
 
   /// The run's retention rules, where a start gave any.
@@ -175,16 +189,21 @@ public final class Facts {
         .orElse(Instant.EPOCH);
   }
 
-  private List<Stamped<?>> of(CheckpointId id) {
-    return checkpoints.getOrDefault(id, List.of());
-  }
-
   private <F extends Fact> Optional<Stamped<F>> newest(
       CheckpointId id, Class<F> kind, Predicate<F> wanted) {
-    for (Stamped<?> fact : of(id).reversed()) {
-      Optional<Stamped<F>> found = as(fact, kind).filter(one -> wanted.test(one.fact()));
-      if (found.isPresent()) {
-        return found;
+    return newest(said, id, kind, wanted);
+  }
+
+  private static <F extends Fact> Optional<Stamped<F>> newest(
+      Map<CheckpointId, List<Stamped<?>>> checkpoints,
+      CheckpointId id,
+      Class<F> kind,
+      Predicate<F> wanted) {
+    List<Stamped<?>> facts = checkpoints.getOrDefault(id, List.of());
+    for (int i = facts.size() - 1; i >= 0; i--) {
+      Stamped<?> stamped = facts.get(i);
+      if (kind.isInstance(stamped.fact()) && wanted.test(kind.cast(stamped.fact()))) {
+        return as(stamped, kind);
       }
     }
     return Optional.empty();
@@ -199,14 +218,15 @@ public final class Facts {
   @Override
   public boolean equals(Object other) {
     return other instanceof Facts facts
-        && checkpoints.equals(facts.checkpoints)
+        && measured.equals(facts.measured)
+        && said.equals(facts.said)
         && tags.equals(facts.tags)
         && policy.equals(facts.policy);
   }
 
   @Override
   public int hashCode() {
-    return Objects.hash(checkpoints, tags, policy);
+    return Objects.hash(measured, said, tags, policy);
   }
 
   @Override
@@ -216,23 +236,20 @@ public final class Facts {
 
   /// What is known, and facts that are not weighed against it yet.
   private static final class Merging {
-    private final Map<CheckpointId, List<Stamped<?>>> checkpoints;
-    private final Map<CheckpointId, List<Stamped<?>>> added = new HashMap<>();
+    private final Weighing measured;
+    private final Weighing said;
     private final SortedMap<String, Stamped<Tag>> tags;
     private Optional<Stamped<Policy>> policy;
 
     Merging(Facts known) {
-      this.checkpoints = new HashMap<>(known.checkpoints);
+      this.measured = new Weighing(known.measured);
+      this.said = new Weighing(known.said);
       this.tags = new TreeMap<>(known.tags);
       this.policy = known.policy;
     }
 
     Facts done() {
-      added.forEach((id, facts) -> {
-        facts.addAll(checkpoints.getOrDefault(id, List.of()));
-        checkpoints.put(id, weighed(facts));
-      });
-      return new Facts(checkpoints, tags, policy);
+      return new Facts(measured.done(), said.done(), tags, policy);
     }
 
     void add(Stamped<?> stamped) {
@@ -242,22 +259,21 @@ public final class Facts {
           Stamped<Policy> given = with(stamped, rules);
           policy = Optional.of(policy.map(known -> newer(known, given)).orElse(given));
         }
+        case Metrics fact when fact.metrics().fields().size() == 1 ->
+            measured.put(fact.id(), stamped);
         case Metrics(CheckpointId id, Json.Obj metrics) ->
             // One subject each: a later report of one name must not hide the others.
             metrics
                 .fields()
                 .forEach((name, value) ->
-                    put(id, with(stamped, new Metrics(id, new Json.Obj(Map.of(name, value))))));
-        case Durable fact -> put(fact.id(), stamped);
-        case Pin fact -> put(fact.id(), stamped);
-        case Note fact -> put(fact.id(), stamped);
-        case Verdict fact -> put(fact.id(), stamped);
-        case Deleted fact -> put(fact.id(), stamped);
+                    measured.put(
+                        id, with(stamped, new Metrics(id, new Json.Obj(Map.of(name, value))))));
+        case Durable fact -> measured.put(fact.id(), stamped);
+        case Pin fact -> said.put(fact.id(), stamped);
+        case Note fact -> said.put(fact.id(), stamped);
+        case Verdict fact -> said.put(fact.id(), stamped);
+        case Deleted fact -> said.put(fact.id(), stamped);
       }
-    }
-
-    private void put(CheckpointId id, Stamped<?> fact) {
-      added.computeIfAbsent(id, none -> new ArrayList<>(2)).add(fact);
     }
 
     private static <F extends Fact> Stamped<F> with(Stamped<?> stamped, F fact) {
@@ -266,37 +282,6 @@ public final class Facts {
 
     private static <S extends Stamped<?>> S newer(S one, S other) {
       return Stamped.ORDER.compare(one, other) >= 0 ? one : other;
-    }
-
-    /// The one of each subject that counts, in order.
-    private static List<Stamped<?>> weighed(List<Stamped<?>> facts) {
-      if (facts.size() == 1) {
-        return List.copyOf(facts);
-      }
-      Map<String, Stamped<?>> subjects = new HashMap<>();
-      for (Stamped<?> fact : facts) {
-        subjects.merge(subject(fact.fact()), fact, Merging::counts);
-      }
-      return subjects.values().stream().sorted(Stamped.ORDER).toList();
-    }
-
-    private static Stamped<?> counts(Stamped<?> one, Stamped<?> other) {
-      // A step of a deletion happened when it was first told of; everything else may change.
-      boolean newest = !(one.fact() instanceof Deleted);
-      return newest == Stamped.ORDER.compare(one, other) >= 0 ? one : other;
-    }
-
-    private static String subject(Fact fact) {
-      return switch (fact) {
-        case Metrics metrics -> "metric " + metrics.metrics().fields().keySet();
-        case Verdict verdict -> "verdict " + verdict.deep() + " " + verdict.good();
-        case Deleted deleted -> "deleted " + deleted.k() + " " + deleted.act();
-        case Durable durable -> "durable";
-        case Pin pin -> "pin";
-        case Note note -> "note";
-        case Tag tag -> "tag";
-        case Policy policy -> "policy";
-      };
     }
   }
 }

@@ -3,7 +3,9 @@ package dev.keepstone.store.fact;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.core.json.JsonException;
 import dev.keepstone.store.manifest.Manifest;
+import dev.keepstone.store.manifest.SummaryRows;
 import dev.keepstone.store.object.Fields;
+import dev.keepstone.store.object.Row;
 import dev.keepstone.store.object.StoreObject;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.reference.Decimal;
@@ -41,6 +43,10 @@ public record Snapshot(
     Facts facts) {
   private static final String KIND = "snapshot";
 
+  /// Since version 2 checkpoints and facts are rows; those of version 1 repeat every name and stamp
+  /// and take four times the bytes.
+  public static final int VERSION = 2;
+
   public Snapshot {
     Fields.requireUid(uid);
     if (number < 1) {
@@ -53,7 +59,7 @@ public record Snapshot(
   /// @param describe its name, for messages
   public byte[] encode(String describe) {
     Json.Obj head =
-        StoreObject.begin(KIND)
+        StoreObject.begin(VERSION, KIND)
             .put("uid", uid)
             .put("number", number)
             .put("created", created.toString())
@@ -61,8 +67,8 @@ public record Snapshot(
             .put("purged", purged(purged))
             .build();
     SequencedMap<String, Stream<? extends Json>> arrays = new LinkedHashMap<>();
-    arrays.put("checkpoints", checkpoints.stream().map(Manifest.Summary::toJson));
-    arrays.put("facts", facts.all().sorted(Stamped.ORDER).map(Snapshot::toJson));
+    arrays.put("checkpoints", checkpoints.stream().map(new SummaryRows.Writer()::row));
+    arrays.put("facts", facts.all().sorted(Stamped.ORDER).map(new FactRows.Writer()::row));
     return StoreObject.encode(head, arrays, describe);
   }
 
@@ -74,17 +80,6 @@ public record Snapshot(
     return starts.build();
   }
 
-  private static Json.Obj toJson(Stamped<?> stamped) {
-    return Json.object()
-        .put("at", stamped.stamp().at().toString())
-        .put("writer", stamped.stamp().writer())
-        .put("sequence", stamped.stamp().sequence())
-        .put("index", stamped.stamp().index())
-        .put("by", stamped.by())
-        .put("fact", stamped.fact().toJson())
-        .build();
-  }
-
   /// Reads the object one element at a time: it may be as large as all manifests of a run.
   ///
   /// @param uid the run's, which the object must repeat
@@ -92,14 +87,27 @@ public record Snapshot(
   public static Snapshot decode(byte[] bytes, String uid, String describe) {
     List<Stamped<?>> facts = new ArrayList<>();
     List<Manifest.Summary> checkpoints = new ArrayList<>();
+    SummaryRows.Reader summaries = new SummaryRows.Reader(uid);
+    FactRows.Reader rows = new FactRows.Reader();
     Stamps stamps = new Stamps();
     return StoreObject.decode(
         bytes,
         KIND,
+        VERSION,
         describe,
         Map.of(
-            "checkpoints", json -> checkpoints.add(Manifest.Summary.read(uid, object(json))),
-            "facts", json -> facts.add(stamps.stamped(object(json)))),
+            "checkpoints",
+            json ->
+                checkpoints.add(
+                    json instanceof Json.Obj object
+                        ? Manifest.Summary.read(uid, object)
+                        : summaries.read(Row.of(json))),
+            "facts",
+            json ->
+                facts.add(
+                    json instanceof Json.Obj object
+                        ? stamps.stamped(object)
+                        : rows.read(Row.of(json)))),
         fields -> {
           if (!fields.text("uid").equals(uid)) {
             throw new JsonException(
@@ -116,15 +124,8 @@ public record Snapshot(
         });
   }
 
-  private static Json.Obj object(Json json) {
-    if (json instanceof Json.Obj object) {
-      return object;
-    }
-    throw new JsonException("expected objects in \"checkpoints\" and \"facts\"");
-  }
-
-  /// Reads facts, of which many in a row have one writer and one moment: one copy of each is kept,
-  /// and what is costly to read is read once.
+  /// Reads facts of version 1, of which many in a row have one writer and one moment: one copy of
+  /// each is kept, and what is costly to read is read once.
   private static final class Stamps {
     private final Map<String, String> words = new HashMap<>();
     private String text = "";

@@ -4,7 +4,6 @@ import dev.keepstone.core.json.JsonException;
 import dev.keepstone.store.object.Fields;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
-import java.util.Comparator;
 
 /// When a fact was written, in an order that all readers agree on: of two facts on one subject the
 /// one with the higher stamp counts.
@@ -20,12 +19,6 @@ public record Stamp(Instant at, String writer, long sequence, int index)
     implements Comparable<Stamp> {
   /// No clock is believed beyond it: a later time would leave no room for those who write after it.
   static final Instant LAST = Instant.parse("9000-01-01T00:00:00Z");
-
-  private static final Comparator<Stamp> ORDER =
-      Comparator.comparing(Stamp::at)
-          .thenComparing(Stamp::writer)
-          .thenComparingLong(Stamp::sequence)
-          .thenComparingInt(Stamp::index);
 
   public Stamp {
     Fields.requireNonce(writer);
@@ -62,6 +55,13 @@ public record Stamp(Instant at, String writer, long sequence, int index)
 
   @Override
   public int compareTo(Stamp other) {
-    return ORDER.compare(this, other);
+    int order = at.compareTo(other.at);
+    if (order == 0) {
+      order = writer.compareTo(other.writer);
+    }
+    if (order == 0) {
+      order = Long.compare(sequence, other.sequence);
+    }
+    return order == 0 ? Integer.compare(index, other.index) : order;
   }
 }

@@ -91,11 +91,8 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
       return bytes - usedBytes;
     }
 
-    /// Its form in a snapshot: what is empty is left out.
-    public Json.Obj toJson() {
-      return SummaryJson.write(this);
-    }
-
+    /// Its form in a snapshot of version 1, in which what is empty is left out.
+    ///
     /// @param uid the run's
     /// @throws JsonException where it is none
     public static Summary read(String uid, Json.Obj fields) {

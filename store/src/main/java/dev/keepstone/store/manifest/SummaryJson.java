@@ -5,35 +5,11 @@ import dev.keepstone.store.manifest.Manifest.Summary;
 import dev.keepstone.store.object.Fields;
 import java.util.List;
 
-/// What a listing needs of a manifest, in the words of a snapshot of a run.
+/// What a listing needs of a manifest, in the words of a snapshot of version 1.
 final class SummaryJson {
   private static final Json.Obj EMPTY = Json.object().build();
 
   private SummaryJson() {}
-
-  static Json.Obj write(Summary summary) {
-    Json.Builder fields =
-        Json.object()
-            .put("id", summary.id().toString())
-            .put("world", summary.world())
-            .put("tensors", summary.tensors())
-            .put("bytes", summary.bytes())
-            .put("health", summary.health().text());
-    if (summary.usedBytes() > 0) {
-      fields.put("used_bytes", summary.usedBytes());
-    }
-    if (!summary.metrics().fields().isEmpty()) {
-      fields.put("metrics", summary.metrics());
-    }
-    if (!summary.uses().isEmpty()) {
-      fields.put(
-          "uses", Json.array(summary.uses().stream().map(id -> Json.of(id.toString())).toList()));
-    }
-    if (summary.created() != null) {
-      fields.put("created", summary.created().toString());
-    }
-    return fields.build();
-  }
 
   static Summary read(String uid, Json.Obj fields) {
     return new Summary(

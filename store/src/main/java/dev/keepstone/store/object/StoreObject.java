@@ -15,17 +15,21 @@ import java.util.Map;
 import java.util.SequencedMap;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /// The form of every JSON object of a store: one line of compact JSON that ends in the checksum of
 /// what stands before it (docs/spec/store.md, section 2).
 public final class StoreObject {
-  /// The version that this code writes, and the highest it reads.
+  /// The version that this code writes of all kinds but one, and the highest that it reads of them.
   public static final int VERSION = 1;
 
   /// The largest object read or written: 256 MiB.
   public static final long MAX_BYTES = 256L << 20;
 
+  private static final Pattern VERSION_FIELD = Pattern.compile("\\{\"v\":(\\d{1,9}),");
+  private static final int BEGIN = 16;
   private static final String CRC_FIELD = ",\"crc32\":";
   private static final int TAIL_BYTES = 21;
   private static final int PIECE = 1 << 20;
@@ -34,7 +38,12 @@ public final class StoreObject {
 
   /// The first fields of every object.
   public static Json.Builder begin(String kind) {
-    return Json.object().put("v", VERSION).put("kind", kind);
+    return begin(VERSION, kind);
+  }
+
+  /// [#begin(String)] of a kind that has a version of its own.
+  public static Json.Builder begin(int version, String kind) {
+    return Json.object().put("v", version).put("kind", kind);
   }
 
   /// The bytes of an object, its checksum added.
@@ -106,32 +115,29 @@ public final class StoreObject {
   /// becomes a failure that names the object.
   public static <T> T decode(
       byte[] bytes, String kind, String describe, Function<Json.Obj, T> fields) {
-    return decode(bytes, kind, describe, Map.of(), fields);
+    return decode(bytes, kind, VERSION, describe, Map.of(), fields);
   }
 
   /// [#decode(byte[], String, String, Function)] of an object that is too large to be held as a
   /// tree.
   ///
+  /// @param newest the highest version of that kind that is known here
   /// @param arrays who takes the elements of which field, one by one, before `fields` is asked;
   ///   what they were given counts only when this returns
   public static <T> T decode(
       byte[] bytes,
       String kind,
+      int newest,
       String describe,
       Map<String, Consumer<Json>> arrays,
       Function<Json.Obj, T> fields) {
     checkCrc(bytes, describe);
+    // Before anything else is read: elements of a later version would be taken for damage.
+    checkVersion(bytes, newest, describe);
     try {
       Json.Obj object = JsonReader.readObject(bytes, arrays);
-      long version = object.integer("v");
-      if (version > VERSION) {
-        throw new KeepstoneException.Unsupported(
-            "written in version " + version + ", this Keepstone reads up to " + VERSION,
-            describe,
-            "update Keepstone");
-      }
-      if (version < 1) {
-        throw new JsonException("field \"v\": expected 1, found " + version);
+      if (object.integer("v") < 1) {
+        throw new JsonException("field \"v\": expected 1, found " + object.integer("v"));
       }
       String found = object.text("kind");
       if (!found.equals(kind)) {
@@ -141,6 +147,22 @@ public final class StoreObject {
       return fields.apply(object);
     } catch (JsonException | IllegalArgumentException e) {
       throw damaged(String.valueOf(e.getMessage()), describe, e);
+    }
+  }
+
+  /// Every object of every version begins with its version.
+  private static void checkVersion(byte[] bytes, int newest, String describe) {
+    String begin = new String(bytes, 0, Math.min(bytes.length, BEGIN), StandardCharsets.ISO_8859_1);
+    Matcher version = VERSION_FIELD.matcher(begin);
+    if (!version.lookingAt()) {
+      throw new KeepstoneException.Integrity(
+          "expected the object to begin with {\"v\":" + newest + ",", describe, NEXT);
+    }
+    if (Long.parseLong(version.group(1)) > newest) {
+      throw new KeepstoneException.Unsupported(
+          "written in version " + version.group(1) + ", this Keepstone reads up to " + newest,
+          describe,
+          "update Keepstone");
     }
   }
 

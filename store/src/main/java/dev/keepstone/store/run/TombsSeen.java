@@ -20,6 +20,9 @@ public record TombsSeen(
     Map<CheckpointId, NavigableMap<Integer, Standing>> tombs,
     Set<CheckpointId> gone,
     List<Damaged> damaged) {
+  private static final NavigableMap<Integer, Standing> NONE =
+      Collections.unmodifiableNavigableMap(new TreeMap<>());
+
   public TombsSeen {
     tombs = Map.copyOf(tombs);
     damaged = List.copyOf(damaged);
@@ -76,7 +79,6 @@ public record TombsSeen(
   }
 
   private NavigableMap<Integer, Standing> of(CheckpointId id) {
-    NavigableMap<Integer, Standing> found = tombs.get(id);
-    return found == null ? Collections.unmodifiableNavigableMap(new TreeMap<>()) : found;
+    return tombs.getOrDefault(id, NONE);
   }
 }

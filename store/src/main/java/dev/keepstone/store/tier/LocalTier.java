@@ -97,6 +97,15 @@ public final class LocalTier implements Tier {
   }
 
   @Override
+  public List<String> list(String directory) {
+    try {
+      return disk.names(path(directory));
+    } catch (IOException e) {
+      throw KeepstoneException.from(e, "listing", describe(directory));
+    }
+  }
+
+  @Override
   public List<Disk.Entry> entries(String directory) {
     try {
       return disk.list(path(directory));

@@ -1,11 +1,15 @@
 package dev.keepstone.store.fact;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonReader;
+import dev.keepstone.store.manifest.Manifest;
 import dev.keepstone.store.object.Names.BatchName;
+import dev.keepstone.store.object.StoreObject;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.testkit.Seeds;
 import java.time.Instant;
@@ -21,6 +25,7 @@ import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// What is known does not depend on how it came.
 final class FactsTest {
@@ -96,12 +101,41 @@ final class FactsTest {
     Facts facts = Facts.of(batches.stream().flatMap(batch -> batch.stamped().stream()).toList());
     Covers covers = Covers.NONE.with(batches.stream().map(Batch::name).toList());
     NavigableSet<CheckpointId> purged = new TreeSet<>(List.of(ID, new CheckpointId(3, 7)));
-    Snapshot snapshot = new Snapshot(RandomFacts.UID, 1, NOON, covers, purged, List.of(), facts);
+    List<Manifest.Summary> checkpoints = RandomFacts.summaries(random);
+    Snapshot snapshot = new Snapshot(RandomFacts.UID, 1, NOON, covers, purged, checkpoints, facts);
     Snapshot read = Snapshot.decode(snapshot.encode("snapshot"), RandomFacts.UID, "snapshot");
     assertThat(read).isEqualTo(snapshot);
     assertThat(read.encode("snapshot")).isEqualTo(snapshot.encode("snapshot"));
     // What a snapshot says and the batches it was made from agree, in either order.
     assertThat(read.facts().merge(facts)).isEqualTo(facts);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "[[7,1,40,null]]",
+        "[[{\"world\":1,\"tensors\":1,\"bytes\":8,\"health\":\"ok\"},1,40]]",
+        "[[{\"world\":1,\"tensors\":1,\"bytes\":8,\"health\":\"ok\"},1,40,null,2.5]]",
+        "[[{\"world\":1,\"tensors\":1,\"bytes\":8,\"health\":\"ok\",\"metrics\":[\"a\",\"a\"]},1,40,null,1,2]]",
+        "[[{\"world\":0,\"tensors\":1,\"bytes\":8,\"health\":\"ok\"},1,40,null]]",
+        "[[{\"world\":1,\"tensors\":1,\"bytes\":8,\"health\":\"ok\"},0,40,null]]",
+        "[5]"
+      })
+  void aRowOfASnapshotThatSaysNothingIsDamageAndNotACrash(String rows) {
+    Json.Obj object =
+        StoreObject.begin(2, "snapshot")
+            .put("uid", RandomFacts.UID)
+            .put("number", 1)
+            .put("created", NOON.toString())
+            .put("covers", Json.object().build())
+            .put("purged", Json.object().build())
+            .put("checkpoints", JsonReader.read(rows.getBytes(UTF_8)))
+            .put("facts", Json.array(List.of()))
+            .build();
+    assertThatExceptionOfType(KeepstoneException.Integrity.class)
+        .isThrownBy(
+            () -> Snapshot.decode(StoreObject.encode(object), RandomFacts.UID, "snapshot-1.json"))
+        .matches(failure -> failure.on().equals("snapshot-1.json"));
   }
 
   @ParameterizedTest

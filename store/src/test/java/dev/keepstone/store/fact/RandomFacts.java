@@ -1,6 +1,7 @@
 package dev.keepstone.store.fact;
 
 import dev.keepstone.core.json.Json;
+import dev.keepstone.store.manifest.Manifest;
 import dev.keepstone.store.object.Names.BatchName;
 import dev.keepstone.store.reference.CheckpointId;
 import java.time.Instant;
@@ -8,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import org.jspecify.annotations.Nullable;
 
 /// Facts drawn at random, of few subjects and few moments, so that they meet.
 public final class RandomFacts {
@@ -51,6 +53,37 @@ public final class RandomFacts {
       }
     }
     return metrics.build();
+  }
+
+  /// What the manifests of a run may say: much of it alike, none of it the same.
+  static List<Manifest.Summary> summaries(Random random) {
+    List<Manifest.Summary> summaries = new ArrayList<>();
+    for (int i = 0; i < 8; i++) {
+      long bytes = 100 + random.nextInt(2);
+      boolean uses = random.nextInt(4) == 0;
+      summaries.add(
+          new Manifest.Summary(
+              UID,
+              new CheckpointId(1 + random.nextInt(2), 10 + i),
+              1 + random.nextInt(2),
+              metrics(random),
+              1,
+              bytes,
+              uses ? random.nextLong(bytes) : 0,
+              Manifest.Soundness.values()[random.nextInt(3)],
+              uses ? List.of(new CheckpointId(1, random.nextInt(10))) : List.of(),
+              created(random)));
+    }
+    return summaries;
+  }
+
+  private static @Nullable Instant created(Random random) {
+    return switch (random.nextInt(4)) {
+      case 0 -> null;
+      case 1 -> BEGIN.plusNanos(random.nextInt());
+      case 2 -> Instant.ofEpochSecond(-random.nextInt(), random.nextInt(1_000_000_000));
+      default -> Instant.parse("3000-01-01T00:00:00.000000001Z");
+    };
   }
 
   /// Batches of a few writers, at few moments: many stamps differ only in what comes after the
