@@ -78,6 +78,11 @@ public final class Restore implements AutoCloseable {
     return opened.state();
   }
 
+  /// Where another number of ranks saved it, the `keepstone` subtree of each, by rank; else empty.
+  public List<Json> others() {
+    return opened.others();
+  }
+
   /// The tensors of all ranks that saved it.
   public List<Answer.OpenedTensor> tensors() {
     return opened.tensors();

@@ -10,7 +10,7 @@ import java.util.stream.IntStream;
 ///
 /// They are sorted along the dimension with most different offsets, so that a tensor cut into
 /// columns costs no more than one cut into rows.
-public final class BoxIndex {
+final class BoxIndex {
   private final List<Slice> boxes;
   private final int along;
 
@@ -23,7 +23,7 @@ public final class BoxIndex {
   private final long[] ends;
 
   /// @param boxes of one tensor, all of one rank
-  public BoxIndex(List<Slice> boxes) {
+  BoxIndex(List<Slice> boxes) {
     this.boxes = List.copyOf(boxes);
     this.along = bestDimension(this.boxes);
     this.sorted =
@@ -67,7 +67,7 @@ public final class BoxIndex {
   }
 
   /// The boxes that share an element with a slice, in their own order.
-  public int[] touching(Slice slice) {
+  int[] touching(Slice slice) {
     if (slice.extent().elementCount() == 0) {
       return new int[0];
     }
