@@ -7,6 +7,7 @@ import commands
 import drain
 import frozen
 import restore
+import sharded
 import stall
 import steptime
 import torch
@@ -15,7 +16,7 @@ import torch
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
     parser = argparse.ArgumentParser(prog="bench/run")
-    parser.add_argument("what", choices=["stall", "drain", "restore", "steptime", "frozen", "import", "verify", "inspect", "all"])
+    parser.add_argument("what", choices=["stall", "drain", "restore", "steptime", "frozen", "sharded", "import", "verify", "inspect", "all"])
     parser.add_argument("--gib", type=float, nargs="*", default=[1, 4], help="sizes of the state (stall and frozen take all, the others the first)")
     parser.add_argument("--tensors", type=int, nargs="*", default=[300, 5000])
     parser.add_argument("--rounds", type=int, default=9)
@@ -34,6 +35,8 @@ def main():
         drain.run(folder, options.rounds, options.gib[0], options.results)
     if every or options.what == "restore":
         restore.run(folder, options.rounds, options.gib[0], options.results)
+    if every or options.what == "sharded":
+        sharded.run(folder, options.rounds, options.gib[0], options.results)
     if every or options.what == "steptime":
         steptime.run(folder, options.gib[0], options.rate, options.results)
     if every or options.what == "import":

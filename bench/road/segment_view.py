@@ -10,13 +10,15 @@ import raw
 
 
 class SegmentView:
-    def __init__(self, agent_directory):
-        (self.path,) = sorted(glob.glob(os.path.join(agent_directory, "*.segment")))[-1:]
-        with open(self.path, "r+b") as file:
-            self.memory = mmap.mmap(file.fileno(), 0)
+    def __init__(self, agent_directory, rank=0):
+        for self.path in sorted(glob.glob(os.path.join(agent_directory, "*.segment")), reverse=True):
+            with open(self.path, "r+b") as file:
+                self.memory = mmap.mmap(file.fileno(), 0)
+            layout_bytes, self.slot_offset, self.slot_stride = struct.unpack_from("<QQQ", self.memory, 24)
+            self.layout = json.loads(self.memory[81920 : 81920 + layout_bytes])
+            if self.layout["rank"] == rank:
+                break
         raw.populate(self.memory)
-        layout_bytes, self.slot_offset, self.slot_stride = struct.unpack_from("<QQQ", self.memory, 24)
-        self.layout = json.loads(self.memory[81920 : 81920 + layout_bytes])
 
     def lent_slot(self):
         """The slot that the agent lends now; the only one that may be written."""
