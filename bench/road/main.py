@@ -6,6 +6,7 @@ import os
 import commands
 import drain
 import frozen
+import profile_a
 import restore
 import sharded
 import stall
@@ -16,7 +17,7 @@ import torch
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
     parser = argparse.ArgumentParser(prog="bench/run")
-    parser.add_argument("what", choices=["stall", "drain", "restore", "steptime", "frozen", "sharded", "import", "verify", "inspect", "all"])
+    parser.add_argument("what", choices=["stall", "drain", "restore", "steptime", "frozen", "sharded", "profile-a", "import", "verify", "inspect", "all"])
     parser.add_argument("--gib", type=float, nargs="*", default=[1, 4], help="sizes of the state (stall and frozen take all, the others the first)")
     parser.add_argument("--tensors", type=int, nargs="*", default=[300, 5000])
     parser.add_argument("--rounds", type=int, default=9)
@@ -37,6 +38,8 @@ def main():
         restore.run(folder, options.rounds, options.gib[0], options.results)
     if every or options.what == "sharded":
         sharded.run(folder, options.rounds, options.gib[0], options.results)
+    if options.what == "profile-a":
+        profile_a.run(folder, options.rounds, options.results)
     if every or options.what == "steptime":
         steptime.run(folder, options.gib[0], options.rate, options.results)
     if every or options.what == "import":
