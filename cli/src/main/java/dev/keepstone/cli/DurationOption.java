@@ -8,11 +8,12 @@ import java.util.regex.Pattern;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
-/// Durations as people type them: `90s`, `30m`, `24h`, `7d`.
+/// Durations as people type them: `250ms`, `90s`, `30m`, `24h`, `7d`.
 final class DurationOption implements ITypeConverter<Duration> {
   private static final Pattern DURATION = Pattern.compile("([0-9]{1,9})\\s*([a-z]+)");
   private static final Map<String, Duration> UNITS =
       Map.of(
+          "ms", Duration.ofMillis(1),
           "s", Duration.ofSeconds(1),
           "m", Duration.ofMinutes(1),
           "min", Duration.ofMinutes(1),

@@ -47,6 +47,7 @@ import picocli.CommandLine.ScopeType;
       SaveNow.class,
       Agent.class,
       Doctor.class,
+      Advise.class,
       Dist.class,
       Completion.class
     })

@@ -39,6 +39,7 @@ class RoomsTest {
           "store.manifest",
           "store.tier",
           "store.fact",
+          "store.policy",
           "store.run",
           "store.journal",
           "store.hold",
