@@ -1,5 +1,6 @@
 package dev.keepstone.agent;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.keepstone.client.AgentStarter;
@@ -170,10 +171,12 @@ class ReshardTest {
       restore.into(wanted ->
           List.of(
               new Restore.Target(
-                  part(wanted.tensor(), along, rank, world), found.get(wanted.tensor().name()))));
+                  part(wanted.tensor(), along, rank, world),
+                  requireNonNull(found.get(wanted.tensor().name())))));
       for (Tensor tensor : TENSORS) {
         byte[] expected = bytes(tensor, part(tensor, along, rank, world));
-        assertThat(found.get(tensor.name()).mismatch(MemorySegment.ofArray(expected)))
+        assertThat(
+                requireNonNull(found.get(tensor.name())).mismatch(MemorySegment.ofArray(expected)))
             .as(tensor.name())
             .isEqualTo(-1);
       }

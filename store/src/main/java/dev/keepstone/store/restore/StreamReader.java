@@ -77,10 +77,10 @@ final class StreamReader {
     long bytes = 0;
     long in = 0;
     for (Granule granule : reading.span.granules()) {
-      if (!wants(granule)) {
+      RestorePlan.Place place = places.get(granule.piece());
+      if (place == null || !place.wanted().get(granule.index())) {
         continue;
       }
-      RestorePlan.Place place = places.get(granule.piece());
       long position = place.at() + granule.begin() - granule.piece().at();
       long offset = reading.in + granule.begin() - reading.span.begin();
       if (bytes > 0 && position == at + bytes && offset == in + bytes) {

@@ -10,6 +10,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -29,6 +30,8 @@ public record Span(ShardReceipt shard, List<Granule> granules) {
 
   /// At most a 32nd of what is wanted of a shard is read besides.
   private static final int WANTED_PER_GAP = 32;
+
+  private static final BitSet NONE = new BitSet(0);
 
   public Span {
     granules = List.copyOf(granules);
@@ -55,8 +58,8 @@ public record Span(ShardReceipt shard, List<Granule> granules) {
     long taken = 0;
     long gaps = 0;
     for (PieceReceipt piece : shard.pieces()) {
-      BitSet bits = wanted.apply(piece);
-      for (int g = bits == null ? -1 : bits.nextSetBit(0); g >= 0; g = bits.nextSetBit(g + 1)) {
+      BitSet bits = Objects.requireNonNullElse(wanted.apply(piece), NONE);
+      for (int g = bits.nextSetBit(0); g >= 0; g = bits.nextSetBit(g + 1)) {
         Granule granule = granule(piece, g);
         if (!granules.isEmpty()) {
           long gap = granule.begin() - granules.getLast().end();

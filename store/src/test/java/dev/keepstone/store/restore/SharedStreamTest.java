@@ -1,5 +1,6 @@
 package dev.keepstone.store.restore;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -126,7 +127,7 @@ class SharedStreamTest {
     assertThat(late).as("the end comes alone").isEmpty();
     BitSet expected = new BitSet();
     for (RestorePlan.Place place : plan.places()) {
-      byte[] piece = bytes.get(place.piece());
+      byte[] piece = requireNonNull(bytes.get(place.piece()));
       place.wanted().stream()
           .forEach(g -> {
             int from = g * Granules.BYTES;
