@@ -1,6 +1,7 @@
 package dev.keepstone.agent;
 
 import dev.keepstone.agent.events.EventLog;
+import dev.keepstone.agent.events.Exposition;
 import dev.keepstone.agent.place.Lifespan;
 import dev.keepstone.agent.place.Memory;
 import dev.keepstone.agent.serve.Server;
@@ -20,7 +21,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Instant;
-import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -46,6 +46,7 @@ final class Agent implements AutoCloseable {
   private final Starting starting;
   private final Watch watch;
   private final Restores restores;
+  private final Leftovers leftovers;
   private final Heap heap = new Heap();
   private final @Nullable Scrubbing scrubbing;
   private final Outlives outlives = Lifespan.here(System.getenv());
@@ -71,6 +72,7 @@ final class Agent implements AutoCloseable {
     this.registration = new Registration(directory, roster, events, node.disk(), budget);
     this.starting = new Starting(this, node);
     this.restores = new Restores(directory, roster, events, node);
+    this.leftovers = new Leftovers(roster);
     this.watch = new Watch(directory, this, events, node.clock());
     Long rate = options.scrubRate();
     this.scrubbing = rate == null ? null : new Scrubbing(roster, events, node, rate);
@@ -327,10 +329,26 @@ final class Agent implements AutoCloseable {
     return restores;
   }
 
+  Leftovers leftovers() {
+    return leftovers;
+  }
+
   Answer.Status status() {
-    List<Answer.RunStatus> runs = roster.runs().stream().map(LiveRun::status).toList();
     return new Answer.Status(
-        pid, directory.socket().toString(), outlives, budget, roster.used(null), runs);
+        pid,
+        directory.socket().toString(),
+        outlives,
+        budget,
+        roster.used(null),
+        Memory.residentBytes(),
+        registration.free(),
+        roster.runs().stream().map(LiveRun::status).map(events.figures()::complete).toList(),
+        leftovers.segments());
+  }
+
+  /// The figures as scrapers read them.
+  String metrics() {
+    return Exposition.of(status(), events.figures(), VERSION, node.nonce());
   }
 
   private static String version() {

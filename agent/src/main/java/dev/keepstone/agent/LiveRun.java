@@ -4,8 +4,8 @@ import dev.keepstone.agent.drain.Pace;
 import dev.keepstone.agent.events.EventLog;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
-import dev.keepstone.segment.wire.Answer;
 import dev.keepstone.segment.wire.Ended;
+import dev.keepstone.segment.wire.RunStatus;
 import dev.keepstone.segment.wire.WireError;
 import dev.keepstone.store.fact.Fact;
 import dev.keepstone.store.part.Refusal;
@@ -131,7 +131,7 @@ final class LiveRun implements AutoCloseable {
       failures++;
       trainer.ended(id, new Ended.Failed(id.toString(), reason));
     }
-    events.add("failed", fields(id).put("error", WireError.toJson(reason)).build());
+    events.add("failed", fields(id, member.rank()).put("error", WireError.toJson(reason)).build());
   }
 
   /// The run in its store; both are made where they are missing.
@@ -223,9 +223,15 @@ final class LiveRun implements AutoCloseable {
     return fields().put("id", id.toString()).put("step", id.step());
   }
 
-  Answer.RunStatus status() {
+  /// Begins the fields of an event of one rank's save.
+  Json.Builder fields(CheckpointId id, int rank) {
+    return fields(id).put("rank", rank);
+  }
+
+  /// What is known of it beside its events.
+  RunStatus status() {
     synchronized (roster) {
-      return new Answer.RunStatus(
+      return new RunStatus(
           key.store().toString(),
           key.run(),
           start,
@@ -233,7 +239,14 @@ final class LiveRun implements AutoCloseable {
           lastSealed,
           lastDurable,
           queue.size() + committing.ids().size(),
-          failures);
+          failures,
+          roster.used(key),
+          pace.limit(),
+          pace.gentle(),
+          null,
+          null,
+          List.of(),
+          List.of());
     }
   }
 

@@ -27,11 +27,13 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -39,10 +41,14 @@ import org.jspecify.annotations.Nullable;
 /// manifest. Each step looks first at what stands, so that what an agent before this one began is
 /// finished and not done twice.
 final class Publication {
+  /// Of ranks that are waited for, as many are named.
+  private static final int MOST_TOLD = 16;
+
   private final LiveRun live;
   private final Roster roster;
   private final EventLog events;
   private final Node node;
+  private final Map<CheckpointId, List<Integer>> told = new ConcurrentHashMap<>();
   private final Laggards laggards;
 
   Publication(LiveRun live, Roster roster, EventLog events, Node node) {
@@ -119,9 +125,10 @@ final class Publication {
     CheckpointId id = attempt.id();
     Layout layout = attempt.segment().file.layout();
     long bytes = layout.byteLength();
-    events.add("draining", live.fields(id).put("bytes", bytes).build());
+    int rank = layout.owner().rank();
+    events.add("draining", live.fields(id, rank).put("bytes", bytes).build());
     long begun = node.clock().nanos();
-    Progress progress = new Progress(id, bytes);
+    Progress progress = new Progress(id, rank, bytes);
     try {
       List<@Nullable ShardReceipt> used = used(attempt, run);
       Part part = drain.write(attempt.segment().file, attempt.seal(), id, used, progress::more);
@@ -133,7 +140,7 @@ final class Publication {
               .sum();
       events.add(
           "drained",
-          live.fields(id).put("bytes", bytes).put("written", written).put("ms", ms).build());
+          live.fields(id, rank).put("bytes", bytes).put("written", written).put("ms", ms).build());
       return part;
     } catch (KeepstoneException e) {
       drain.discard(layout, id);
@@ -207,7 +214,7 @@ final class Publication {
                   part(run, part.id(), part.rank()),
                   "look at the store");
         };
-    events.add("part", live.fields(part.id()).put("rank", part.rank()).build());
+    events.add("part", live.fields(part.id(), part.rank()).build());
     return standing;
   }
 
@@ -312,10 +319,11 @@ final class Publication {
     String on = run.tier().describe(run.names().manifest(id));
     return switch (published) {
       case Published.Committed() -> new Step.Over(new Ended.Committed(id.toString(), 0), null);
-      case Published.Incomplete(var missing) ->
-          new Step.Waiting(
-              new KeepstoneException.Busy(
-                  "parts of ranks " + missing + " are missing", on, "wait"));
+      case Published.Incomplete(var missing) -> {
+        tellMissing(id, missing);
+        yield new Step.Waiting(
+            new KeepstoneException.Busy("parts of ranks " + missing + " are missing", on, "wait"));
+      }
       case Published.Unknown(String why) ->
           new Step.Waiting(new KeepstoneException.OutcomeUnknown(why, on, "look at the store"));
       case Published.Refused(Refusal refusal) -> refused(id, refusal, on);
@@ -328,6 +336,16 @@ final class Publication {
                   on,
                   "stop this trainer"));
     };
+  }
+
+  /// Who is waited for, each time that this changes.
+  private void tellMissing(CheckpointId id, List<Integer> missing) {
+    if (!missing.isEmpty() && !missing.equals(told.put(id, missing))) {
+      List<Long> some = missing.stream().limit(MOST_TOLD).map(Integer::longValue).toList();
+      events.add(
+          "waiting",
+          live.fields(id).put("missing", missing.size()).put("ranks", Json.integers(some)).build());
+    }
   }
 
   private static Step.Over refused(CheckpointId id, Refusal refusal, String on) {
@@ -351,7 +369,8 @@ final class Publication {
 
   /// Tells how an attempt ended.
   Step.Over conclude(Attempt attempt, Step.Over over) {
-    return over.ended() instanceof Ended.Committed ? committed(attempt) : tell(over);
+    told.remove(attempt.id());
+    return over.ended() instanceof Ended.Committed ? committed(attempt) : tell(attempt, over);
   }
 
   private Step.Over committed(Attempt attempt) {
@@ -361,7 +380,7 @@ final class Publication {
     double ms = Roster.millis(Math.max(0, durable.toNanos()));
     events.add(
         "committed",
-        live.fields(attempt.id())
+        live.fields(attempt.id(), attempt.segment().file.layout().owner().rank())
             .put("bytes", attempt.segment().file.layout().byteLength())
             .put("durable_ms", ms)
             .build());
@@ -377,7 +396,7 @@ final class Publication {
   }
 
   private Step giveUp(Attempt attempt, KeepstoneException why) {
-    return tell(givenUp(attempt.id(), why));
+    return tell(attempt, givenUp(attempt.id(), why));
   }
 
   /// A bug ends its attempt.
@@ -399,7 +418,7 @@ final class Publication {
       // The disk that failed the drain often fails this too; others then wait for their timeout.
       events.note("could not refuse " + attempt.id() + ": " + e.what());
     }
-    return tell(failed(attempt.id(), why));
+    return tell(attempt, failed(attempt.id(), why));
   }
 
   /// Puts a refusal of one rank.
@@ -408,11 +427,12 @@ final class Publication {
     new Commit(run).putPart(new Refusal(run.uid(), id, rank, world, node.nonce(), why, detail));
   }
 
-  private Step.Over tell(Step.Over over) {
+  private Step.Over tell(Attempt attempt, Step.Over over) {
     KeepstoneException why = over.why();
     if (why != null) {
-      CheckpointId id = CheckpointId.parse(over.ended().id());
-      events.add("failed", live.fields(id).put("error", WireError.toJson(why)).build());
+      int rank = attempt.segment().file.layout().owner().rank();
+      Json.Builder fields = live.fields(attempt.id(), rank);
+      events.add("failed", fields.put("error", WireError.toJson(why)).build());
     }
     return over;
   }
@@ -434,12 +454,14 @@ final class Publication {
     private static final long PERIOD_NANOS = 100_000_000;
 
     private final CheckpointId id;
+    private final int rank;
     private final long bytes;
     private long done;
     private long told;
 
-    Progress(CheckpointId id, long bytes) {
+    Progress(CheckpointId id, int rank, long bytes) {
       this.id = id;
+      this.rank = rank;
       this.bytes = bytes;
       this.told = node.clock().nanos();
     }
@@ -449,7 +471,7 @@ final class Publication {
       long now = node.clock().nanos();
       if (now - told >= PERIOD_NANOS) {
         told = now;
-        Json.Obj fields = live.fields(id).put("done", done).put("bytes", bytes).build();
+        Json.Obj fields = live.fields(id, rank).put("done", done).put("bytes", bytes).build();
         events.add("progress", fields);
       }
     }

@@ -141,6 +141,11 @@ final class Registration {
     return segment.byteLength() <= Math.min(budget - roster.used(null), memory());
   }
 
+  /// Bytes that another segment may have now.
+  long free() {
+    return Math.max(0, Math.min(budget - roster.used(null), memory()));
+  }
+
   private static Answer.Register answer(LiveSegment segment, LiveRun run) {
     SegmentHead head = segment.file.head();
     Layout layout = segment.file.layout();

@@ -134,6 +134,7 @@ final class Roster {
     events.add(
         "sealed",
         run.fields(id)
+            .put("rank", segment.file.layout().owner().rank())
             .put("bytes", segment.file.layout().capturedLength())
             .put("stall_ms", millis(seal.stallNanos()))
             .build());

@@ -45,9 +45,16 @@ final class Verbs implements Talk {
       case Request.Preempt preempt -> run().due().preempt(greeted(), preempt);
       case Request.Close _ -> close();
       case Request.Status _ -> agent.status();
+      case Request.Metrics _ -> new Answer.Metrics(metrics());
+      case Request.Free(String store, String run) -> free(store, run);
       case Request.Events _, Request.Stop _ -> new Answer.Ok();
       case Request.Rate rate -> rate(rate);
     };
+  }
+
+  @Override
+  public String metrics() {
+    return agent.metrics();
   }
 
   @Override
@@ -320,6 +327,11 @@ final class Verbs implements Talk {
     }
     roster.sweep();
     return new Answer.Ok();
+  }
+
+  private Answer.Free free(@Nullable String store, @Nullable String run) {
+    RunKey of = store == null || run == null ? null : new RunKey(Path.of(store), run);
+    return agent.leftovers().free(of);
   }
 
   private Answer.Ok rate(Request.Rate rate) {

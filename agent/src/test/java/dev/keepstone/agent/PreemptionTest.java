@@ -109,7 +109,7 @@ class PreemptionTest {
       assertThat(step).isGreaterThan(30);
       Answer.Preempt told = ranks.get(2).told;
       assertThat(told).isNotNull();
-      assertThat(told.due()).isEqualTo(step);
+      assertThat(told.due()).isPositive().isLessThanOrEqualTo(step);
       assertThat(told.graceMs()).isEqualTo(30_000);
       for (Rank rank : ranks) {
         rank.trainer.die();
@@ -117,7 +117,7 @@ class PreemptionTest {
       String id = "1-" + step;
       awaitCommitted(store, id);
       Run run = Stores.run(store);
-      Due due = new DueSteps(run, 1, Nodes.CLOCK).find(1).orElseThrow();
+      Due due = new DueSteps(run, 1, Nodes.CLOCK).newest(0).orElseThrow();
       assertThat(due.why()).isEqualTo("preemption");
       assertThat(due.step()).isEqualTo(step);
       Stores.requireWhole(store, id);
@@ -197,8 +197,10 @@ class PreemptionTest {
       assertThat(steps.ask()).isEqualTo(1);
       List<@Nullable Long> saved = train(ranks, 2000);
       assertThat(new TreeSet<>(saved)).hasSize(1);
-      assertThat(steps.find(1).orElseThrow().why()).isEqualTo("asked");
-      assertThat(steps.find(2)).isEmpty();
+      // A machine that stands still may need several tries; they all serve the one wish.
+      Due newest = steps.newest(0).orElseThrow();
+      assertThat(newest.why()).isEqualTo("asked");
+      assertThat(newest.attempt()).isEqualTo(newest.k());
       for (Rank rank : ranks) {
         rank.trainer.close();
       }

@@ -14,5 +14,12 @@ import picocli.CommandLine.Command;
       "  keepstone agent start --budget 8GiB",
       "  keepstone agent status --json"
     },
-    subcommands = {AgentStart.class, AgentStatus.class, AgentStop.class, AgentLogs.class})
+    subcommands = {
+      AgentStart.class,
+      AgentStatus.class,
+      AgentStop.class,
+      AgentLogs.class,
+      AgentMetrics.class,
+      AgentFree.class
+    })
 final class Agent {}

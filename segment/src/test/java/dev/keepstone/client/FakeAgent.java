@@ -152,7 +152,13 @@ final class FakeAgent implements AutoCloseable {
       case Request.Done _ -> done();
       case Request.Close _, Request.Refuse _ -> new Answer.Ok();
       case Request.Report report -> new Answer.Report(report.which());
-      case Request.Status _, Request.Events _, Request.Rate _, Request.Stop _, Request.Preempt _ ->
+      case Request.Status _,
+          Request.Events _,
+          Request.Rate _,
+          Request.Stop _,
+          Request.Preempt _,
+          Request.Metrics _,
+          Request.Free _ ->
           throw new KeepstoneException.Unsupported("not here", request.verb(), "ask another");
     };
   }

@@ -4,8 +4,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
-/// The speed limit of a run's drains, in bytes per second. It may change, or be lifted for a while,
-/// at any time; a writer that waits feels it at once.
+/// The speed limit of a run's drains, in bytes per second, and whether they give way to others. It
+/// may change, or be lifted for a while, at any time; a writer that waits feels it at once.
 ///
 /// A debt, not a bucket: a block may go when everything before it has been paid for, so that blocks
 /// larger than a second's allowance pass too.
@@ -14,6 +14,7 @@ public final class Pace {
 
   private final LongSupplier nanos;
   private @Nullable Long limit;
+  private boolean gentle;
   private int lifted;
   private double debt;
   private long settledAt;
@@ -29,6 +30,21 @@ public final class Pace {
     settle();
     limit = bytesPerSecond;
     notifyAll();
+  }
+
+  /// Bytes a second; null for no limit.
+  public synchronized @Nullable Long limit() {
+    return limit;
+  }
+
+  /// Sets whether drains run at low priority.
+  public synchronized void gentle(boolean wanted) {
+    gentle = wanted;
+  }
+
+  /// Whether drains run at low priority.
+  public synchronized boolean gentle() {
+    return gentle && lifted == 0;
   }
 
   /// Lifts the limit until [#lower], however often it is set meanwhile. Calls nest.

@@ -25,7 +25,7 @@ public final class EventLog implements AutoCloseable {
 
   private final Deque<Event> remembered = new ArrayDeque<>();
   private final InstantSource clock;
-  private final Figures figures = new Figures();
+  private final Figures figures;
   private final LineFile lines;
   private final LineFile words;
   private long last;
@@ -34,6 +34,7 @@ public final class EventLog implements AutoCloseable {
   /// @param directory the agent's directory; log files are appended to
   public EventLog(Path directory, InstantSource clock) {
     this.clock = clock;
+    this.figures = new Figures(clock::millis);
     this.lines = new LineFile(directory, "events", ".jsonl");
     this.words = new LineFile(directory, "agent", ".log");
   }

@@ -19,6 +19,17 @@ public final class Memory {
     return Math.min(machine, groupBytes(own, GROUPS));
   }
 
+  /// Bytes of memory that this process has beyond shared memory: its heap, its stacks, the pages of
+  /// its files; 0 where the system does not tell.
+  public static long residentBytes() {
+    return read(Path.of("/proc/self/status"))
+        .orElse("")
+        .lines()
+        .filter(line -> line.startsWith("RssAnon:") || line.startsWith("RssFile:"))
+        .mapToLong(line -> Long.parseLong(line.replaceAll("[^0-9]", "")) * 1024)
+        .sum();
+  }
+
   /// From the line `MemTotal: 24000000 kB`.
   static long machineBytes(String meminfo) {
     return meminfo

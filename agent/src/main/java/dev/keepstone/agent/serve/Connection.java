@@ -6,6 +6,7 @@ import dev.keepstone.core.json.Json;
 import dev.keepstone.segment.wire.AnswerCodec;
 import dev.keepstone.segment.wire.Event;
 import dev.keepstone.segment.wire.FrameChannel;
+import dev.keepstone.segment.wire.HttpException;
 import dev.keepstone.segment.wire.Request;
 import dev.keepstone.segment.wire.RequestCodec;
 import dev.keepstone.segment.wire.WireError;
@@ -33,9 +34,7 @@ final class Connection implements Runnable {
   @Override
   public void run() {
     try (frames) {
-      while (serve()) {
-        // One after the other, in order.
-      }
+      talk();
     } catch (IOException e) {
       events.note("a connection ended: " + e.getMessage());
     } catch (InterruptedException e) {
@@ -47,6 +46,16 @@ final class Connection implements Runnable {
         // Last: who waits for this connection waits until its conversation has let go.
         gone.accept(this);
       }
+    }
+  }
+
+  private void talk() throws IOException, InterruptedException {
+    try {
+      while (serve()) {
+        // One after the other, in order.
+      }
+    } catch (HttpException e) {
+      Page.answer(frames, talk::metrics);
     }
   }
 

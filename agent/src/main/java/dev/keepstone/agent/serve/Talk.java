@@ -14,6 +14,9 @@ public interface Talk {
   /// knows, happens here.
   void answered(Request<?> request);
 
+  /// The agent's figures, for a peer that speaks HTTP.
+  String metrics();
+
   /// The connection has ended, whoever ended it.
   void ended();
 }

@@ -170,26 +170,34 @@ public sealed interface Answer {
     }
   }
 
+  /// What the agent does, for people ([RunStatus], [SegmentStatus]).
+  ///
+  /// @param budget bytes for all segments
   /// @param used bytes of all segments
+  /// @param resident bytes of memory that the agent has beyond them
+  /// @param free bytes that another segment may have now
+  /// @param segments what lies in shared memory
   record Status(
-      long pid, String socket, Outlives outlives, long budget, long used, List<RunStatus> runs)
+      long pid,
+      String socket,
+      Outlives outlives,
+      long budget,
+      long used,
+      long resident,
+      long free,
+      List<RunStatus> runs,
+      List<SegmentStatus> segments)
       implements Answer {
     public Status {
       runs = List.copyOf(runs);
+      segments = List.copyOf(segments);
     }
   }
 
-  /// @param ranks clients of this run on this node
-  /// @param lastSealed step; null where none was sealed
-  /// @param lastDurable step; null where none is durable
-  /// @param queue sealed generations not yet durable
-  record RunStatus(
-      String store,
-      String run,
-      int start,
-      int ranks,
-      @Nullable Long lastSealed,
-      @Nullable Long lastDurable,
-      int queue,
-      int failures) {}
+  /// The agent's figures in the text format of Prometheus.
+  record Metrics(String text) implements Answer {}
+
+  /// @param freed bytes of segments that are gone
+  /// @param kept segments of dead trainers that hold what is not durable yet
+  record Free(long freed, int kept) implements Answer {}
 }

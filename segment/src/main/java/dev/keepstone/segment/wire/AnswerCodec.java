@@ -53,7 +53,9 @@ public final class AnswerCodec {
       case Answer.Sealed(String id, List<Ended> ended, boolean replan) ->
           frame.put("id", id).put("ended", EndedCodec.toJson(ended)).put("replan", replan);
       case Answer.Wait(List<Ended> ended) -> frame.put("ended", EndedCodec.toJson(ended));
-      case Answer.Status status -> status(frame, status);
+      case Answer.Status status -> StatusCodec.write(frame, status);
+      case Answer.Metrics(String text) -> frame.put("text", text);
+      case Answer.Free(long freed, int kept) -> frame.put("freed", freed).put("kept", kept);
     }
     return frame.build();
   }
@@ -76,29 +78,6 @@ public final class AnswerCodec {
         .put("bytes", register.byteLength())
         .put("free", register.free())
         .put("retained", register.retained());
-  }
-
-  private static void status(Json.Builder frame, Answer.Status status) {
-    frame
-        .put("pid", status.pid())
-        .put("socket", status.socket())
-        .put("outlives", status.outlives().word())
-        .put("budget", status.budget())
-        .put("used", status.used())
-        .put("runs", Json.array(status.runs().stream().map(AnswerCodec::runStatus).toList()));
-  }
-
-  private static Json.Obj runStatus(Answer.RunStatus run) {
-    return Json.object()
-        .put("store", run.store())
-        .put("run", run.run())
-        .put("start", run.start())
-        .put("ranks", run.ranks())
-        .put("last_sealed", WireFields.orNull(run.lastSealed()))
-        .put("last_durable", WireFields.orNull(run.lastDurable()))
-        .put("queue", run.queue())
-        .put("failures", run.failures())
-        .build();
   }
 
   /// Lets a good answer through and throws what an error frame tells.
@@ -195,27 +174,18 @@ public final class AnswerCodec {
   }
 
   static Answer.Status status(Json.Obj frame) {
-    good(frame);
-    return new Answer.Status(
-        frame.integer("pid"),
-        frame.text("socket"),
-        Outlives.of(frame.text("outlives")),
-        frame.integer("budget"),
-        frame.integer("used"),
-        frame.array("runs").stream().map(AnswerCodec::runStatus).toList());
+    return StatusCodec.read(good(frame));
   }
 
-  private static Answer.RunStatus runStatus(Json value) {
-    Json.Obj run = WireFields.object(value, "runs");
-    return new Answer.RunStatus(
-        run.text("store"),
-        run.text("run"),
-        WireFields.within(run, "start", 1, Integer.MAX_VALUE),
-        WireFields.within(run, "ranks", 0, Integer.MAX_VALUE),
-        stepOrNull(run, "last_sealed"),
-        stepOrNull(run, "last_durable"),
-        WireFields.within(run, "queue", 0, Integer.MAX_VALUE),
-        WireFields.within(run, "failures", 0, Integer.MAX_VALUE));
+  static Answer.Metrics metrics(Json.Obj frame) {
+    return new Answer.Metrics(good(frame).text("text"));
+  }
+
+  static Answer.Free free(Json.Obj frame) {
+    good(frame);
+    return new Answer.Free(
+        WireFields.atLeast(frame, "freed", 0),
+        WireFields.within(frame, "kept", 0, Integer.MAX_VALUE));
   }
 
   private static @Nullable Long stepOrNull(Json.Obj frame, String name) {

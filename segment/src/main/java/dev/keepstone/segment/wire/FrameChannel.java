@@ -17,6 +17,7 @@ import java.nio.channels.ClosedSelectorException;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
 import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.Optional;
@@ -34,6 +35,9 @@ public final class FrameChannel implements AutoCloseable {
   public static final Duration MID_FRAME_PATIENCE = Duration.ofSeconds(30);
 
   private static final int LENGTH_BYTES = 4;
+
+  /// The length that the letters `GET ` would be.
+  private static final int HTTP_GET = 0x20544547;
 
   // What is allocated before any byte of a frame has come: a length alone must not cost its
   // sender's
@@ -70,7 +74,34 @@ public final class FrameChannel implements AutoCloseable {
     }
     ByteBuffer bytes =
         ByteBuffer.allocate(LENGTH_BYTES + body.length).order(ByteOrder.LITTLE_ENDIAN);
-    bytes.putInt(body.length).put(body).flip();
+    write(bytes.putInt(body.length).put(body).flip());
+  }
+
+  /// Writes bytes that are no frame, to a peer that speaks HTTP.
+  public void writeRaw(byte[] bytes) throws IOException {
+    write(ByteBuffer.wrap(bytes));
+  }
+
+  /// Reads what follows `GET ` up to the empty line, from a peer that speaks HTTP.
+  ///
+  /// @throws ProtocolException where that is longer than `most` bytes
+  public String readHead(int most) throws IOException {
+    ByteBuffer head = ByteBuffer.allocate(most);
+    String text = "";
+    while (!text.contains("\r\n\r\n")) {
+      int count = head.hasRemaining() ? channel.read(head) : -1;
+      if (count < 0) {
+        throw new ProtocolException("expected the head of a request in " + most + " bytes");
+      }
+      if (count == 0) {
+        await(readable, MID_FRAME_PATIENCE);
+      }
+      text = new String(head.array(), 0, head.position(), StandardCharsets.US_ASCII);
+    }
+    return text;
+  }
+
+  private void write(ByteBuffer bytes) throws IOException {
     while (bytes.hasRemaining()) {
       if (channel.write(bytes) == 0) {
         await(writable, MID_FRAME_PATIENCE);
@@ -91,6 +122,7 @@ public final class FrameChannel implements AutoCloseable {
   /// @return empty where the peer closed between two frames
   /// @throws SocketTimeoutException where patience ends
   /// @throws EOFException where the peer closed inside a frame
+  /// @throws HttpException where it is no frame but the begin of an HTTP request
   /// @throws ProtocolException for a frame that is too long or no JSON object; close the channel
   public Optional<Json.Obj> read(Duration patience) throws IOException {
     ByteBuffer length = ByteBuffer.allocate(LENGTH_BYTES).order(ByteOrder.LITTLE_ENDIAN);
@@ -107,6 +139,9 @@ public final class FrameChannel implements AutoCloseable {
       }
     }
     long declared = Integer.toUnsignedLong(length.getInt(0));
+    if (declared == HTTP_GET) {
+      throw new HttpException();
+    }
     if (declared > MAX_FRAME_BYTES) {
       throw tooLong(declared);
     }

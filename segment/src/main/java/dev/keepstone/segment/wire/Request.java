@@ -228,6 +228,35 @@ public sealed interface Request<A extends Answer> {
     }
   }
 
+  /// Asks for the agent's figures, as scrapers read them.
+  record Metrics() implements Request<Answer.Metrics> {
+    @Override
+    public String verb() {
+      return "metrics";
+    }
+
+    @Override
+    public Answer.Metrics readAnswer(Json.Obj frame) {
+      return AnswerCodec.metrics(frame);
+    }
+  }
+
+  /// Frees what dead trainers left in memory and is durable.
+  ///
+  /// @param store of one run; null for all
+  /// @param run null for all
+  record Free(@Nullable String store, @Nullable String run) implements Request<Answer.Free> {
+    @Override
+    public String verb() {
+      return "free";
+    }
+
+    @Override
+    public Answer.Free readAnswer(Json.Obj frame) {
+      return AnswerCodec.free(frame);
+    }
+  }
+
   /// Turns the connection into a stream of [Event]s.
   ///
   /// @param after the last sequence already seen, 0 for all that is remembered

@@ -74,8 +74,13 @@ public final class RequestCodec {
       case Request.Events(long after) -> frame.put("after", after);
       case Request.Rate(String store, String run, Long limitRate) ->
           frame.put("store", store).put("run", run).put("limit_rate", WireFields.orNull(limitRate));
+      case Request.Free(String store, String run) -> frame.put("store", store).put("run", run);
       case Request.Stop(boolean now) -> frame.put("now", now);
-      case Request.Next _, Request.Done _, Request.Close _, Request.Status _ -> {}
+      case Request.Next _,
+          Request.Done _,
+          Request.Close _,
+          Request.Status _,
+          Request.Metrics _ -> {}
     }
     return frame.build();
   }
@@ -139,6 +144,10 @@ public final class RequestCodec {
               frame.has("grace_ms") ? WireFields.atLeast(frame, "grace_ms", 0) : null,
               frame.has("missed") ? WireFields.step(frame, "missed") : null);
       case "close" -> new Request.Close();
+      case "metrics" -> new Request.Metrics();
+      case "free" ->
+          new Request.Free(
+              WireFields.textOrNull(frame, "store"), WireFields.textOrNull(frame, "run"));
       case "status" -> new Request.Status();
       case "events" ->
           new Request.Events(frame.has("after") ? WireFields.atLeast(frame, "after", 0) : 0);

@@ -80,6 +80,8 @@ class WireExamplesTest {
       "preempt",
       "close",
       "status",
+      "metrics",
+      "free",
       "events",
       "rate",
       "stop"
