@@ -9,10 +9,11 @@ from ._builder import Builder
 from ._cuts import Cuts
 from ._errors import Refused
 from ._frozen import Frozen
-from ._load import Patterns, pruned, selected
+from ._load import pruned
 from ._loader import Loader
 from ._nodes import Changed, Holes
 from ._owners import Owners
+from ._selection import Patterns, selected
 
 
 class Piece(NamedTuple):

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import fnmatch
 import logging
 import mmap as mapping
 import os
 import zlib
 from collections.abc import Iterable
-from typing import Any, Callable, TypeVar, Union
+from typing import Any, Callable, TypeVar
 
 from . import _dtypes, _state
 from ._errors import IntegrityError
 from ._results import Restored
 from ._segment import array, view
+from ._selection import Patterns, Selection
 from ._store import Checkpoint, Id, Run, needs_library, open_stored, read_shard, resolve
-from ._targets import Key, Stored, Stream, new_tensor, stored_tensors
-
-Patterns = Union[None, str, Iterable[str]]
+from ._targets import Key, Stored, Stream, Wanted, copies, new_tensor, stored_tensors, whole
 
 _GRANULE = 1 << 20
 
@@ -30,7 +28,7 @@ def load(
     """The state of a checkpoint as plain values and tensors, and what it is.
 
     `ref` is `STORE/RUN@WHICH`. Modules come back as dicts of tensors by name, optimizers with their state by parameter name. `include` and `exclude` are
-    globs (`"model"`, `"optimizer.*.exp_avg"`) over component and component.name; tensors left out are missing in the tree. With `mmap` the tensors are
+    patterns (`"model"`, `"optimizer.*.exp_avg"`) of component.name and all below; tensors left out are missing in the tree. With `mmap` the tensors are
     private copy-on-write mappings of the shards. Every checksum is checked either way. Where `@latest` is meant, said or not, and is damaged, the checkpoint
     before it is read and a warning says so.
     """
@@ -71,7 +69,9 @@ def _loaded(
     needs_library(checkpoint)
     tensors = stored_tensors(checkpoint.pieces())
     root = checkpoint.tree().get("state", {})
-    chosen = {key for key in tensors if selected(key, include, exclude)}
+    selection = Selection(include, exclude)
+    chosen = {key for key in tensors if selection.has(".".join(key))}
+    selection.require_matches(f"{run.path}@{found}")
     root = pruned(root, chosen)
     leaves = {(leaf["component"], leaf["name"]): leaf for leaf in leaves_of(root)}
     for key in leaves:
@@ -82,9 +82,9 @@ def _loaded(
     made: dict[Key, Any] = {}
     if mmap and _dtypes.torch() is not None:
         made = _mapped(checkpoint, tensors, leaves)
-    wanted = {key: [new_tensor(tensors[key], leaf.get("like"))] for key, leaf in leaves.items() if key not in made}
-    read_tensors(checkpoint, tensors, wanted)
-    made.update({key: targets[0] for key, targets in wanted.items()})
+    fresh = {key: new_tensor(tensors[key], leaf.get("like")) for key, leaf in leaves.items() if key not in made}
+    read_tensors(checkpoint, tensors, {key: [whole(tensors[key], one)] for key, one in fresh.items()})
+    made.update(fresh)
     torch = _dtypes.torch()
     if torch is not None and str(device) != "cpu":
         made = {key: one.to(device) if isinstance(one, torch.Tensor) else one for key, one in made.items()}
@@ -112,14 +112,18 @@ def _loaded(
     return tree, restored
 
 
-def read_tensors(checkpoint: Checkpoint, tensors: dict[Key, Stored], wanted: dict[Key, list[Any]]) -> None:
-    """Fills the wanted targets from the shards; pieces that nobody wants are not read."""
-    stream = Stream(tensors, wanted)
+def read_tensors(checkpoint: Checkpoint, tensors: dict[Key, Stored], wanted: Wanted) -> None:
+    """Fills the wanted boxes from the shards; pieces of which nobody wants anything are not read."""
+    planned = copies(tensors, wanted)
+    touched = {one.piece.at for one in planned}
+    stream = Stream(planned)
     position = 0
     for path, shard in checkpoint.shards():
-        indexes = {
-            index for index, piece in enumerate(shard["pieces"]) if (shard["component"], piece["name"]) in wanted
-        }
+        indexes, begin = set(), position
+        for index, piece in enumerate(shard["pieces"]):
+            if begin in touched and piece["bytes"]:
+                indexes.add(index)
+            begin += piece["bytes"]
         if indexes:
             for at, data in read_shard(path, shard, indexes):
                 stream.feed(position + at, data)
@@ -169,17 +173,6 @@ def _mapped(checkpoint: Checkpoint, tensors: dict[Key, Stored], leaves: dict[Key
             build = array if leaves[key].get("like") == "numpy" else view
             made[key] = build(memory, piece["at"], tensors[key].dtype, tensors[key].shape, piece["bytes"])
     return made
-
-
-def selected(key: Key, include: Patterns, exclude: Patterns) -> bool:
-    """Whether a tensor's component, or its component and name, is wanted."""
-    names = (key[0], f"{key[0]}.{key[1]}")
-
-    def any_of(patterns: Patterns) -> bool:
-        several = [patterns] if isinstance(patterns, str) else list(patterns or ())
-        return any(fnmatch.fnmatchcase(name, pattern) for pattern in several for name in names)
-
-    return (include is None or any_of(include)) and not any_of(exclude)
 
 
 def pruned(node: Any, chosen: set[Key]) -> Any:

@@ -8,98 +8,131 @@ has to be new is new memory of the trainer's, never a view of a segment, because
 from __future__ import annotations
 
 import collections
+import sys
+from collections.abc import Iterator
 from typing import Any, Callable, Optional
 
-from . import _dtypes, _modules, _state
+from . import _dtypes, _modules, _optimizers, _state
 from ._errors import Refused
 from ._generators import GeneratorState
+from ._landing import landing, made_like
 from ._loader import Loader
+from ._selection import Moves, Names, Selection, dotted
+from ._shards import is_spread
 from ._survey import Survey
-from ._targets import Key, Stored, new_tensor
+from ._targets import Key, Stored, Wanted, is_array, new_tensor, whole
 
 Finish = Callable[[], Any]
 
 
 class Filling:
-    """The first pass over state and tree; `wanted` says which memory each stored tensor goes to."""
+    """The first pass over state and tree; `wanted` says which memory each stored tensor goes to.
 
-    def __init__(self, tensors: dict[Key, Stored]) -> None:
+    `selection` and `names` are what the caller takes of the checkpoint, and under which names. With `warm`, what belongs to the run that is read and not to
+    one that begins from it is left out: loaders.
+    """
+
+    def __init__(
+        self,
+        tensors: dict[Key, Stored],
+        selection: Optional[Selection] = None,
+        names: Optional[Names] = None,
+        warm: bool = False,
+    ) -> None:
         self.tensors = tensors
-        self.wanted: dict[Key, list[Any]] = {}
+        self.wanted: Wanted = {}
         self.missing: list[str] = []
         self.unexpected: list[str] = []
         self.mismatched: list[str] = []
-        self._names = _modules.ParameterNames()
+        self.parameters = _modules.ParameterNames()
         self.loaders: list[Loader] = []
+        self._selection, self._names, self._warm = selection or Selection(), names or Names(None), warm
+        self.moves = Moves(self._names, {}, ())
         self._made: dict[int, Any] = {}  # by id of the leaf in the tree
+        self._landed: dict[tuple[int, Key], Finish] = {}
         self._finish: Finish = lambda: None
 
     def begin(self, state: dict[Any, Any], tree: Any) -> None:
+        """Goes through the live state and the tree of a checkpoint."""
         survey = Survey(state)
-        self._names, self.loaders = survey.parameters, survey.loaders
-        self._finish = self._fill_dict(state, tree, "state", root=True)
+        self.parameters = survey.parameters
+        self.loaders = [one for one in survey.loaders if self.chosen(f'state["{one.name}"]')]
+        saved = tree.get("state", {})
+        self.moves = Moves(self._names, saved, tree.get("keepstone", {}).get("modules", {}))
+        self._finish = self._fill_dict(state, saved, "state", root=True)
+        self.unexpected += [f"{name} (so named by map)" for name in self.moves.left() if self._selection.has(name)]
 
     def check(self, strict: bool, on: str) -> None:
-        """With `strict`, refuses a state that is not exactly the saved one."""
-        wrong = [f"missing in the checkpoint: {name}" for name in self.missing]
-        wrong += [f"not in this state: {name}" for name in self.unexpected]
-        wrong += self.mismatched
-        if wrong and strict:
-            shown = "\n  ".join(wrong[:20]) + (f"\n  … and {len(wrong) - 20} more" if len(wrong) > 20 else "")
-            raise Refused(
-                f"the checkpoint does not fit this state ({len(wrong)} differences):\n  {shown}",
-                on,
-                "build the state as it was saved, or restore(state, strict=False) to take what fits",
-            )
+        """With `strict`, refuses a state that is not exactly the saved one, as far as it is chosen."""
+        self._selection.require_matches(on)
+        found = {"missing": self.missing, "unexpected": self.unexpected, "mismatched": self.mismatched}
+        if not strict or not any(found.values()):
+            return
+        counts = ", ".join(f"{len(wrong)} {kind}" for kind, wrong in found.items())
+        words = {"missing": "missing in the checkpoint: ", "unexpected": "not in this state: ", "mismatched": ""}
+        lines = []
+        for kind, wrong in found.items():
+            lines += [words[kind] + one for one in wrong[:10]]
+            lines += [f"… and {len(wrong) - 10} more {kind}"] if len(wrong) > 10 else []
+        raise Refused(
+            f"the checkpoint does not fit this state ({counts}):\n  " + "\n  ".join(lines),
+            on,
+            "build the state as it was saved; include= and exclude= choose a part, map= renames, strict=False takes what fits",
+        )
 
     def finish(self) -> Any:
         """After the wanted memory is filled: hands everything over and returns the state."""
         return self._finish()
 
-    def _fill(self, value: Any, node: Any, path: str) -> Finish:
+    def chosen(self, path: str) -> bool:
+        """Whether the value at this path is one of those to be restored."""
+        return self._selection.everything or self._selection.has(dotted(path))
+
+    def fill(self, value: Any, node: Any, path: str) -> Finish:
         """Plans one value; the function returned gives what stands in its place afterwards."""
-        numpy = _dtypes.numpy()
-        if _modules.is_tensor(value) or (numpy is not None and isinstance(value, numpy.ndarray)):
-            return self._fill_tensor(value, node, path)
         if _modules.is_module(value):
             return self._fill_module(value, node, path)
         if _modules.is_optimizer(value) and _modules.is_plain_optimizer(value):
-            return self._fill_optimizer(value, node, path)
+            return _optimizers.fill(self, value, node, path)
+        if isinstance(value, Loader) and self._warm:
+            return lambda: value
+        if isinstance(value, (dict, list, tuple)):
+            fill = self._fill_dict if isinstance(value, dict) else self._fill_sequence
+            return fill(value, node, path)
+        if not self.chosen(path):
+            return lambda: value
+        if _modules.is_tensor(value) or is_spread(value) or is_array(value):
+            return self._fill_tensor(value, node, path)
         if _state.is_stateful(value):
             return self._load(value, node, path)
         if GeneratorState.is_generator(value):
             return self._fill_generator(value, node, path)
-        if isinstance(value, dict):
-            return self._fill_dict(value, node, path)
-        if isinstance(value, (list, tuple)):
-            return self._fill_sequence(value, node, path)
-        return self._new(node, path)
+        return self.new(node, path)
 
     def _fill_tensor(self, value: Any, node: Any, path: str) -> Finish:
-        if _word(node) != "tensor":
-            return self._mismatch(value, path, "a tensor here, another kind of value in the checkpoint")
-        self._want_into(value, node, path)
-        return lambda: value
+        node = self.moves.leaf(dotted(path)) or node
+        if word_of(node) != "tensor":
+            return self.mismatch(value, path, "a tensor here, another kind of value in the checkpoint")
+        return self.want_into(value, node, path)
 
-    def _want_into(self, value: Any, node: Any, path: str) -> None:
+    def want_into(self, value: Any, node: Any, path: str) -> Finish:
         """Notes that a live tensor or array takes a stored one, or that they do not fit."""
         key = (node["component"], node["name"])
-        stored = self._stored(key, path)
-        if _modules.is_tensor(value):
-            name = _dtypes.of_torch(value.dtype)
-            shape = _dtypes.shape_of(name or "", tuple(value.shape))
-            writable = value.device.type != "meta"
-        else:
-            name, shape, writable = _dtypes.of_numpy(value.dtype), tuple(value.shape), bool(value.flags.writeable)
-        if name != stored.dtype or shape != stored.shape or not writable:
-            here = f"{name or value.dtype} {list(shape)}" + ("" if writable else ", which cannot be written")
-            self._mismatch(value, path, f"{here} here, {stored.dtype} {list(stored.shape)} in the checkpoint")
-            return
-        targets = self.wanted.setdefault(key, [])
-        if not any(value is target for target in targets):
-            targets.append(value)
+        stored = self.stored(key, path)
+        found = landing(value)
+        assert found is not None
+        if not found.fits(stored):
+            here = f"{found.dtype or value.dtype} {list(found.shape)}"
+            here += "" if found.writable else ", which cannot be written"
+            return self.mismatch(value, path, f"{here} here, {stored.dtype} {list(stored.shape)} in the checkpoint")
+        known = self._landed.get((id(value), key))
+        if known is None:  # tied ones are filled once
+            known = self._landed[id(value), key] = found.finish
+            self.wanted.setdefault(key, []).extend(found.targets)
+        return known
 
-    def _stored(self, key: Key, path: str) -> Stored:
+    def stored(self, key: Key, path: str) -> Stored:
+        """The tensor that a leaf of the tree names."""
         stored = self.tensors.get(key)
         if stored is None:
             raise Refused(f"the state tree names a tensor {'.'.join(key)} that the checkpoint does not hold", path)
@@ -108,116 +141,63 @@ class Filling:
     def _fill_module(self, module: Any, node: Any, path: str) -> Finish:
         if not _modules.is_plain_module(module):
             return self._load(module, node, path, _modules.canonical_names(list(module.state_dict())))
-        if _word(node) is not None or not isinstance(node, dict):
-            return self._mismatch(module, path, "a module here, another kind of value in the checkpoint")
+        if word_of(node) is not None or not isinstance(node, dict):
+            if not self.chosen(path):
+                return lambda: module
+            return self.mismatch(module, path, "a module here, another kind of value in the checkpoint")
+        _modules.settle(module)
         seen: set[str] = set()
         for member in _modules.members(module):
             seen.add(member.name)
             place = _state.child(path, member.name)
-            leaf = node.get(member.name)
-            if leaf is None and member.kept != member.name and member.kept in node:
+            if not self.chosen(place):
+                continue
+            leaf = self._leaf_of(node, member.name, place)
+            if leaf is None and member.kept != member.name and self._leaf_of(node, member.kept, _state.child(path, member.kept)) is not None:
                 continue  # tied here, and not listed where it was saved
-            if leaf is None or _word(leaf) != "tensor":
+            if leaf is None or word_of(leaf) != "tensor":
                 self.missing.append(place)
             else:
-                self._want_into(member.tensor, leaf, place)
-        stored_names = {leaf["name"] for name, leaf in node.items() if name in seen and _word(leaf) == "tensor"}
+                self.want_into(member.tensor, leaf, place)
+        stored_names = {leaf["name"] for name, leaf in node.items() if name in seen and word_of(leaf) == "tensor"}
         for name, leaf in node.items():
-            if name not in seen and not (_word(leaf) == "tensor" and leaf["name"] in stored_names):
-                self.unexpected.append(_state.child(path, name))
+            if name not in seen and not (word_of(leaf) == "tensor" and leaf["name"] in stored_names):
+                self.extra(_state.child(path, name))
         return lambda: module
 
-    def _fill_optimizer(self, optimizer: Any, node: Any, path: str) -> Finish:
-        if not isinstance(node, dict) or "param_groups" not in node or "state" not in node:
-            return self._mismatch(optimizer, path, "an optimizer here, another kind of value in the checkpoint")
-        names = self._names.of(optimizer)
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        saved_groups = node["param_groups"]
-        saved_names = [name for group in saved_groups for name in group["params"]]
-        known = set(saved_names)
-        self.missing += [f"{path}: parameter {name}" for name in names if name not in known]
-        self.unexpected += [f"{path}: parameter {name}" for name in saved_names if name not in set(names)]
-        shape = [len(group["params"]) for group in optimizer.param_groups]
-        saved_shape = [len(group["params"]) for group in saved_groups]
-        if shape != saved_shape or names != saved_names:
-            if sorted(names) == sorted(saved_names):
-                self._mismatch(
-                    optimizer,
-                    path,
-                    f"groups of {shape} parameters here, {saved_shape} in the checkpoint, or in another order",
-                )
-            if len(shape) != len(saved_shape):
-                return lambda: optimizer
-        by_name = dict(zip(names, parameters))
-        on_device = {
-            id(parameter)
-            for group in optimizer.param_groups
-            if group.get("capturable") or group.get("fused")
-            for parameter in group["params"]
-        }
-        slots: list[tuple[Any, Finish]] = []
-        for name, saved in node["state"].items():
-            place = _state.child(f'{path}["state"]', name)
-            if name in by_name:
-                slots.append((by_name[name], self._slots(optimizer, by_name[name], saved, place, on_device)))
-            elif name not in known:
-                slots.append((name, self._new(saved, place)))
-        groups = []
-        for index, (group, saved) in enumerate(zip(optimizer.param_groups, saved_groups)):
-            place = f'{path}["param_groups"][{index}]'
-            fills = {}
-            for key, item in saved.items():
-                if key == "params":
-                    continue
-                below = _state.child(place, key)
-                fills[key] = self._fill(group[key], item, below) if key in group else self._new(item, below)
-            groups.append((group, fills))
+    def _leaf_of(self, node: dict[str, Any], name: str, path: str) -> Any:
+        """What a module's tensor of this name was saved as: what `map` calls so, else what was called so."""
+        place = dotted(path)
+        moved = self.moves.leaf(place)
+        return moved if moved is not None else None if self.moves.gone(place) else node.get(name)
 
-        def finish() -> Any:
-            kept = {id(parameter) for parameter, _ in slots}
-            for name, parameter in by_name.items():
-                if name in known and id(parameter) not in kept:
-                    optimizer.state.pop(parameter, None)
-            for parameter, fill in slots:
-                # Set, not load_state_dict: that would cast fp32 moments of a bf16 parameter to bf16.
-                optimizer.state[parameter] = fill()
-            for group, fills in groups:
-                for key, fill in fills.items():
-                    group[key] = fill()
-            return optimizer
+    def parameter(self, path: str, name: str) -> Optional[str]:
+        """What a saved parameter of the optimizer at `path` is called in the live state; None: it is not taken."""
+        return self.moves.parameter(dotted(path), name)
 
-        return finish
-
-    def _slots(self, optimizer: Any, parameter: Any, node: Any, path: str, on_device: set[int]) -> Finish:
-        """The slots of one parameter: into the tensors that are there and fit, else new ones where torch would put them."""
-        live = optimizer.state.get(parameter) or {}
-        if not isinstance(node, dict) or _word(node) is not None:
-            return self._new(node, path)
-        fills: dict[str, Finish] = {}
-        for key, leaf in node.items():
-            place = _state.child(path, key)
-            current = live.get(key)
-            if _word(leaf) == "tensor" and _modules.is_tensor(current) and self._fits(current, leaf):
-                fills[key] = self._fill_tensor(current, leaf, place)
-            else:
-                on_cpu = key == "step" and id(parameter) not in on_device
-                fills[key] = self._new(leaf, place, None if on_cpu else parameter.device)
-        return lambda: {key: fill() for key, fill in fills.items()}
-
-    def _fits(self, current: Any, leaf: Any) -> bool:
-        stored = self.tensors.get((leaf["component"], leaf["name"]))
-        name = _dtypes.of_torch(current.dtype)
-        return (
-            stored is not None and name == stored.dtype and _dtypes.shape_of(name, tuple(current.shape)) == stored.shape
-        )
+    def extra(self, path: str) -> None:
+        """Notes something of the checkpoint that this state lacks, unless it was not asked for or goes elsewhere."""
+        if self.chosen(path) and not self.moves.gone(dotted(path)):
+            self.unexpected.append(path)
 
     def _load(self, value: Any, node: Any, path: str, names: Optional[dict[str, str]] = None) -> Finish:
         """An object that takes its state whole."""
-        if names is not None and isinstance(node, dict) and _word(node) is None:
+        if names is not None and isinstance(node, dict) and word_of(node) is None:
             canonical = set(names.values())
-            self.missing += [_state.child(path, name) for name in canonical if name not in node]
-            self.unexpected += [_state.child(path, name) for name in node if name not in canonical]
-        new = self._new(node, path)
+            node = {name: item for name, item in node.items() if self.chosen(_state.child(path, name))}
+            self.missing += [
+                _state.child(path, name)
+                for name in canonical
+                if name not in node and self.chosen(_state.child(path, name))
+            ]
+            for name in node:
+                if name not in canonical:
+                    self.extra(_state.child(path, name))
+        elif not self.chosen(path):
+            return lambda: value
+        # Asked for its state only where that may be distributed: there are loaders that start their workers for it.
+        spread = "torch.distributed.tensor" in sys.modules and any(True for _ in _leaves(node, ()))
+        new = self.new(node, path, like=value.state_dict() if spread else None)
 
         def finish() -> Any:
             state = new()
@@ -231,8 +211,8 @@ class Filling:
         return finish
 
     def _fill_generator(self, value: Any, node: Any, path: str) -> Finish:
-        if _word(node) != "generator":
-            return self._mismatch(value, path, "a generator here, another kind of value in the checkpoint")
+        if word_of(node) != "generator":
+            return self.mismatch(value, path, "a generator here, another kind of value in the checkpoint")
 
         def finish() -> Any:
             state = _state.read_generator_state(node, path, self._take)
@@ -246,23 +226,28 @@ class Filling:
 
     def _fill_dict(self, value: Any, node: Any, path: str, root: bool = False) -> Finish:
         pairs = _pairs(node)
-        if pairs is None:
-            return self._new(node, path)
-        if not root and not _holds_live(value):
-            new = self._new(node, path)
-            return lambda: _replace_dict(value, new())
+        if not root and (pairs is None or not _holds_live(value)):
+            if not self.chosen(path):
+                return lambda: value
+            new = self.new(node, path)
+            return new if pairs is None else lambda: _replace_dict(value, new())
         fills: list[tuple[Any, Finish]] = []
         saved: dict[Any, Any] = {}
-        for key_node, item in pairs:
+        for key_node, item in pairs or ():
             saved[_state.decode(key_node, path, self._take)] = item
         for key, current in value.items():
-            if key in saved:
-                fills.append((key, self._fill(current, saved[key], _state.child(path, key))))
-            else:
-                self.missing.append(_state.child(path, key))
-        for key in saved:
-            if key not in value:
-                self.unexpected.append(_state.child(path, key))
+            place = _state.child(path, key)
+            name = dotted(place) if self._names.given else ""
+            if name and (self.moves.leaf(name) is not None or self.moves.below(name)):
+                fills.append((key, self.fill(current, saved.get(key, {}), place)))
+            elif key in saved and not self.moves.gone(name):
+                fills.append((key, self.fill(current, saved[key], place)))
+            elif self.chosen(place) and not (self._warm and isinstance(current, Loader)):
+                self.missing.append(place)
+        for key, item in saved.items():
+            place = _state.child(path, key)
+            if key not in value and not (self._names.given and self.moves.all_gone(item, dotted(place))):
+                self.extra(place)
 
         def finish() -> Any:
             for key, fill in fills:
@@ -272,14 +257,14 @@ class Filling:
         return finish
 
     def _fill_sequence(self, value: Any, node: Any, path: str) -> Finish:
-        items = node if type(node) is list else node.get("v") if _word(node) in ("tuple", "namedtuple") else None
+        items = node if type(node) is list else node.get("v") if word_of(node) in ("tuple", "namedtuple") else None
         if items is None or not _holds_live(value):
-            new = self._new(node, path)
+            new = self.new(node, path)
             return (lambda: _replace_list(value, new())) if type(value) is list else new
         if len(items) != len(value):
-            return self._mismatch(value, path, f"{len(value)} members here, {len(items)} in the checkpoint")
+            return self.mismatch(value, path, f"{len(value)} members here, {len(items)} in the checkpoint")
         fills = [
-            self._fill(item, saved, _state.child(path, index)) for index, (item, saved) in enumerate(zip(value, items))
+            self.fill(item, saved, _state.child(path, index)) for index, (item, saved) in enumerate(zip(value, items))
         ]
 
         def finish() -> Any:
@@ -291,13 +276,19 @@ class Filling:
 
         return finish
 
-    def _new(self, node: Any, path: str, device: Any = None) -> Finish:
-        """A value made anew from the tree, with tensors of its own."""
-        for leaf in _leaves(node):
+    def new(self, node: Any, path: str, device: Any = None, like: Any = None) -> Finish:
+        """A value made anew from the tree, with tensors of its own; distributed ones in the layout of those in `like`, where these are the same."""
+        for place, leaf in _leaves(node, ()):
             key = (leaf["component"], leaf["name"])
-            made = new_tensor(self._stored(key, path), leaf.get("like"), device)
-            self._made[id(leaf)] = made
-            self.wanted.setdefault(key, []).append(made)
+            stored = self.stored(key, path)
+            found = None if like is None else landing(made_like(_at(like, place), stored))
+            if found is None or not found.fits(stored):
+                made = new_tensor(stored, leaf.get("like"), device)
+                self._made[id(leaf)] = made
+                self.wanted.setdefault(key, []).append(whole(stored, made))
+            else:
+                self._made[id(leaf)] = found.finish()
+                self.wanted.setdefault(key, []).extend(found.targets)
         return lambda: _state.decode(node, path, self._take)
 
     def _take(self, leaf: Any, path: str) -> Any:
@@ -306,35 +297,48 @@ class Filling:
             return bytes(made)
         return _dtypes.torch().nn.Parameter(made) if leaf.get("parameter") and _modules.is_tensor(made) else made
 
-    def _mismatch(self, value: Any, path: str, why: str) -> Finish:
+    def mismatch(self, value: Any, path: str, why: str) -> Finish:
         self.mismatched.append(f"{path}: {why}")
         return lambda: value
 
 
-def _word(node: Any) -> Optional[str]:
+def word_of(node: Any) -> Optional[str]:
     return node.get("~") if isinstance(node, dict) else None
 
 
 def _pairs(node: Any) -> Optional[list[Any]]:
     """Keys and values of a mapping's node, or None where it is none."""
-    word = _word(node)
+    word = word_of(node)
     if word in ("dict", "odict", "counter", "ddict"):
         return list(node["v"])
     return [[key, item] for key, item in node.items()] if isinstance(node, dict) and word is None else None
 
 
-def _leaves(node: Any) -> Any:
-    if isinstance(node, dict):
-        if node.get("~") == "tensor":
-            yield node
-            return
-        for item in node.values():
-            if isinstance(item, (dict, list)):
-                yield from _leaves(item)
+def _leaves(node: Any, steps: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """The tensor leaves of a tree with the keys and indexes that lead to them."""
+    kind = word_of(node)
+    if kind == "tensor":
+        yield steps, node
     elif isinstance(node, list):
-        for item in node:
+        for index, item in enumerate(node):
+            yield from _leaves(item, (*steps, index))
+    elif kind in ("tuple", "namedtuple"):
+        yield from _leaves(node["v"], steps)
+    elif isinstance(node, dict):
+        pairs = _pairs(node)
+        for key, item in node.items() if pairs is None else [*pairs, ["attrs", node.get("attrs") if kind else None]]:
             if isinstance(item, (dict, list)):
-                yield from _leaves(item)
+                yield from _leaves(item, (*steps, key))
+
+
+def _at(value: Any, steps: tuple[Any, ...]) -> Any:
+    """What stands at the end of these keys and indexes in a live value, or None."""
+    for step in steps:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
 
 
 def _holds_live(value: Any) -> bool:
@@ -343,10 +347,10 @@ def _holds_live(value: Any) -> bool:
         return any(_holds_live(item) for item in value.values())
     if isinstance(value, (list, tuple)):
         return any(_holds_live(item) for item in value)
-    numpy = _dtypes.numpy()
     return (
         _modules.is_tensor(value)
-        or (numpy is not None and isinstance(value, numpy.ndarray))
+        or is_array(value)
+        or is_spread(value)
         or _state.is_stateful(value)
         or GeneratorState.is_generator(value)
     )

@@ -184,11 +184,18 @@ class Session:
         """Opens a checkpoint for restoring."""
         return self._call("open", id=id)
 
+    def want(self, tensors: list[dict[str, Any]]) -> dict[str, Any]:
+        """Says what of the open checkpoint is wanted; where it lies. An agent that dies in between takes the restore with it."""
+        return self._of_open("want", tensors=tensors)
+
     def next(self) -> dict[str, Any]:
-        """The next window of the open checkpoint. An agent that dies in between takes the restore with it."""
+        """The next window of what is wanted."""
+        return self._of_open("next")
+
+    def _of_open(self, do: str, **fields: Any) -> dict[str, Any]:
         if self._connection is None:
             raise ConnectionLost("the agent was lost")
-        return self._answer(self._connection, "next", None, {})
+        return self._answer(self._connection, do, None, fields)
 
     def done(self) -> None:
         if self._connection is not None:

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn, Optional, Union
 
-from . import _dtypes, _layout, _rng, _state
+from . import _layout, _state
 from ._capture import state_area
 from ._due import Due
 from ._errors import (
@@ -20,7 +20,6 @@ from ._errors import (
     Busy,
     Failed,
     Fenced,
-    IntegrityError,
     KeepstoneError,
     NoSpace,
     NotFound,
@@ -28,23 +27,19 @@ from ._errors import (
     from_wire,
 )
 from ._frozen import Frozen
-from ._load import first_whole, read_tensors
 from ._nodes import Changed
 from ._options import choice, failures, policy, refuse_foreign, signal_number, steps, store_path
 from ._owners import Owners
 from ._ranks import Ranks
-from ._restore import Filling
 from ._results import Restored, Saved
+from ._resume import Resume, Taken
+from ._selection import Patterns, Renaming
 from ._session import Session
-from ._sources import from_memory, from_windows
-from ._store import Id, Run, read_object
-from ._targets import stored_tensors
+from ._store import Run
 from ._wire import ConnectionLost
 
 _log = logging.getLogger("keepstone")
 _WANTED = {"auto": "latest", "must": "must", "never": "fresh"}
-# Choices that mean another checkpoint when the one they meant turns out damaged.
-_FALLS_BACK = ("latest", "must", "best", "last-good")
 
 _live: weakref.WeakSet[Checkpointer] = weakref.WeakSet()
 
@@ -143,12 +138,27 @@ class Checkpointer:
     # Restoring
 
     def restore(
-        self, state: dict[Any, Any], *, which: Union[str, int, None] = None, strict: bool = True
+        self,
+        state: dict[Any, Any],
+        *,
+        which: Union[str, int, None] = None,
+        strict: bool = True,
+        include: Patterns = None,
+        exclude: Patterns = None,
+        map: Renaming = None,
+        init_from: Union[str, os.PathLike[str], None] = None,
     ) -> Optional[Restored]:
         """Puts the checkpoint of this start's parent back into `state`, in place; None on a fresh start.
 
         `which` chooses another parent (`"latest~1"`, a step, an id). With `strict`, a state that is not exactly the saved one is `Refused` and nothing is
         touched; without, what fits is taken and the rest is listed in the result.
+
+        `include` and `exclude` choose a part by names as `keepstone inspect` shows them, with what lies below: `"model"`, `["model.layers.*", "step"]`,
+        `"optimizer"`; the rest of the state stays as it is. `map` renames tensors of the checkpoint, by a dict of regular expressions and what replaces
+        them (the first that matches), or by a function (None: not taken).
+
+        `init_from` names a checkpoint of another run (`STORE/RUN@WHICH`) that fills a fresh start: the result's step is then 0, and neither random state nor
+        positions of loaders are taken over. A run that has checkpoints goes on from them.
         """
         with self._lock:
             self._usable()
@@ -159,115 +169,18 @@ class Checkpointer:
                     "make a new Checkpointer",
                 )
             wanted = _WANTED[self._resume] if which is None else str(which)
-            with self._agent_wanted():
-                return self._restore_with_agent(state, wanted, strict)
-            return self._restore_without_agent(state, wanted, strict)
+            resume = Resume(self._store, self._run, state, wanted, Taken(strict, include, exclude, map, self._rng))
+            restored = self._restore(resume, wanted)
+            return resume.warm(os.fspath(init_from)) if restored is None and init_from is not None else restored
 
-    def _restore_with_agent(self, state: dict[Any, Any], wanted: str, strict: bool) -> Optional[Restored]:
-        """Restores the parent of this start; where that turns out damaged, of one that goes on from the checkpoint before."""
-        session = self._there()
-        damage: list[str] = []
-        while True:
-            answer = session.start(wanted)
+    def _restore(self, resume: Resume, wanted: str) -> Optional[Restored]:
+        with self._agent_wanted():
+            session = self._there()
+            session.start(wanted)
             self._restored = True
-            passed = [f"passed over {_words(one)}" for one in answer.get("skipped", ())]
-            parent = answer["parent"]
-            if parent is None:
-                for warning in damage + passed:
-                    _log.warning("keepstone: %s", warning)
-                return None
-            try:
-                try:
-                    return self._restore_from(session, state, parent, strict, damage or passed)
-                except ConnectionLost:  # the agent died in the middle; another one begins from the beginning
-                    return self._restore_from(session, state, parent, strict, damage or passed)
-            except IntegrityError as damaged:
-                # The agent has written down what it found, so that the next start passes this one over. Who asked for this very one gets no other.
-                if wanted not in _FALLS_BACK:
-                    raise
-                session.fall_back(parent)
-                if session.start(wanted)["parent"] == parent:
-                    raise
-                damage.append(f"checkpoint {parent} is damaged, an earlier one is restored instead: {damaged.what} ({damaged.on})")
-
-    def _restore_from(
-        self, session: Session, state: dict[Any, Any], id: str, strict: bool, warnings: list[str]
-    ) -> Restored:
-        answer = session.open(id)
-        try:
-            tensors = stored_tensors(answer["pieces"])
-            filling = Filling(tensors)
-            tree = answer["state"]
-            filling.begin(state, tree.get("state", {}))
-            filling.check(strict, f"{self._on()}@{id}")
-            if answer["from"] == "memory":
-                from_memory(answer["segment"], answer["slot_at"], tensors, filling.wanted)
-            else:
-                from_windows(session.next, answer, tensors, filling.wanted)
-            return self._hand_over(filling, tree, answer, answer["from"], warnings)
-        finally:
-            session.done()
-
-    def _restore_without_agent(self, state: dict[Any, Any], wanted: str, strict: bool) -> Optional[Restored]:
-        """`on_no_agent="warn"`: training must not start over in silence, so the store is read directly."""
+            return resume.through(session)
         self._restored = True
-        if wanted == "fresh":
-            return None
-        try:
-            read_object(os.path.join(self._store, "keepstone.json"), "store")
-            run = Run(self._store, self._run)
-            found = run.candidates("latest" if wanted == "must" else wanted)
-        except (NotFound, FileNotFoundError):
-            if wanted == "latest":
-                return None
-            raise
-
-        def restore(id: Id) -> Restored:
-            checkpoint = run.checkpoint(id)
-            tensors = stored_tensors(checkpoint.pieces())
-            tree = checkpoint.tree()
-            filling = Filling(tensors)
-            filling.begin(state, tree.get("state", {}))
-            filling.check(strict, f"{self._on()}@{checkpoint.id}")
-            read_tensors(checkpoint, tensors, filling.wanted)
-            about = {"id": str(id), "step": id.step, "metrics": checkpoint.manifest.get("metrics", {})}
-            return self._hand_over(filling, tree, about, "store", [])
-
-        return first_whole(found, restore)
-
-    def _hand_over(
-        self, filling: Filling, tree: dict[str, Any], about: dict[str, Any], source: str, before: list[str]
-    ) -> Restored:
-        state = filling.finish()
-        beside = tree.get("keepstone", {})
-        metrics = _state.decode(about.get("metrics") or {}, "metrics", _no_tensor)
-        warnings = list(before)
-        torch = _dtypes.torch()
-        threads = _state.decode(beside.get("threads"), "threads", _no_tensor)
-        if torch is not None and threads is not None and threads != torch.get_num_threads():
-            warnings.append(
-                f"saved with {threads} torch threads, running with {torch.get_num_threads()}: results may differ in their last bits"
-            )
-        random_state = None
-        if self._rng and "rng" in beside:
-            random_state = _state.decode(beside["rng"], "rng", _no_tensor)
-        for loader in filling.loaders:
-            warnings += loader.resume_with(random_state)
-        if random_state is not None:  # last: everything before may draw
-            warnings += _rng.apply(random_state)
-        for warning in warnings:
-            _log.warning("keepstone: %s", warning)
-        return Restored(
-            step=about["step"],
-            id=about["id"],
-            metrics=metrics,
-            source=source,
-            state=state,
-            missing=filling.missing,
-            unexpected=filling.unexpected,
-            mismatched=filling.mismatched,
-            warnings=warnings,
-        )
+        return resume.alone()
 
     # Saving
 
@@ -619,13 +532,3 @@ def _failure(one: dict[str, Any], saved: Saved) -> KeepstoneError:
     return from_wire(
         {"what": f"the attempt ended as {one.get('state')}", "on": saved.id, "next": "see keepstone agent logs"}
     )
-
-
-def _words(passed: Any) -> str:
-    return (
-        f"{passed.get('id')}: {passed.get('why') or passed.get('reason')}" if isinstance(passed, dict) else str(passed)
-    )
-
-
-def _no_tensor(leaf: dict[str, Any], path: str) -> Any:
-    raise IntegrityError("a tensor stands where only plain values may", path)

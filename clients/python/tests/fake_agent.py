@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
+import math
 import mmap
 import os
 import shutil
@@ -24,6 +26,7 @@ class FakeAgent:
         self.drain = threading.Event()  # cleared: nothing is drained, slots stay busy
         self.drain.set()
         self.replan = False  # what answers to seals say
+        self.cut_off = 0  # so many calls of next are answered with Busy
         self.runs: dict[tuple[str, str], dict] = {}
         self.requests: list[dict] = []
         self.clients: dict[str, dict] = {}
@@ -109,7 +112,7 @@ class FakeAgent:
         }
 
     def do_start(self, client: dict, request: dict) -> dict:
-        run = self.runs.setdefault((request["store"], request["run"]), {"starts": 0, "tokens": {}, "ids": {}})
+        run = self.runs.setdefault((request["store"], request["run"]), {"starts": 0, "tokens": {}, "ids": {}, "parts": {}})
         had = bool(run["ids"])
         if request["token"] not in run["tokens"]:
             wanted = request["wanted"]
@@ -126,9 +129,9 @@ class FakeAgent:
             run["starts"] += 1
             run["tokens"][request["token"]] = (run["starts"], parent, had)
         start, parent, had = run["tokens"][request["token"]]
-        client.update(run=run, start=start)
+        client.update(run=run, start=start, rank=request["rank"], world=request["world"])
         step = int(parent.split("-")[1]) if parent else None
-        return {"uid": "0" * 32, "start": start, "parent": parent, "step": step, "has_checkpoints": had, "skipped": []}
+        return {"uid": "0" * 32, "start": start, "parent": parent, "step": step, "has_checkpoints": had, "skipped": [], "by": "00000000"}
 
     def do_register(self, client: dict, request: dict) -> dict:
         capacity = max(65536, (2 * request["state_bytes"] + 4095) // 4096 * 4096)
@@ -219,26 +222,18 @@ class FakeAgent:
             beyond = client["constant_offset"] - base
             places = [at + beyond if frozen[index] else at for index, at in enumerate(client["at"])]
             order = sorted(range(len(places)), key=lambda i: places[i])
-            position = 0
             for index in order:
                 piece = client["request"]["pieces"][index]
                 at, length = places[index], size(piece)
                 data.append(memory[base + at : base + at + length])
-                pieces.append(
-                    {
-                        **piece,
-                        "offset": [0] * len(piece["shape"]),
-                        "extent": piece["shape"],
-                        "bytes": length,
-                        "at": position,
-                    }
-                )
-                position += length
-            client["run"]["ids"][id] = {
-                "pieces": pieces, "data": b"".join(data), "metrics": values["metrics"],
-                "state": filled(client["request"]["state"], values["values"]),
-                "slot": (client["path"], base, [places[index] for index in order]),
+                box = {"offset": piece.get("offset") or [0] * len(piece["shape"]), "extent": extent(piece)}
+                pieces.append({**piece, **box, "bytes": length, "at": at})
+            client["run"]["parts"].setdefault(id, {})[client["rank"]] = {
+                "pieces": pieces, "data": data, "metrics": values["metrics"],
+                "state": filled(client["request"]["state"], values["values"]), "slot": (client["path"], base),
             }  # fmt: skip
+            if len(client["run"]["parts"][id]) == client["world"]:
+                client["run"]["ids"][id] = [client["run"]["parts"][id][rank] for rank in range(client["world"])]
             if client["memory"] is memory:
                 if client["kept"] is not None:
                     client["states"][client["kept"]] = "FREE"
@@ -271,37 +266,72 @@ class FakeAgent:
             return {"ended": [{"id": id, "state": "committed", "durable_ms": 1.0} for id in ids]}
 
     def do_open(self, client: dict, request: dict) -> dict:
-        stored = client["run"]["ids"][request["id"]]
+        parts = client["run"]["ids"][request["id"]]
+        tensors: dict[tuple[str, str], dict] = {}
+        for part in parts:
+            for piece in part["pieces"]:
+                about = {key: piece[key] for key in ("component", "name", "dtype", "shape")}
+                tensors.setdefault((piece["component"], piece["name"]), about)
+        same_world = len(parts) == client["world"]
+        rank = client["rank"] if same_world else 0
+        client["open"] = {"parts": parts, "tensors": list(tensors)}
         answer = {
             "id": request["id"],
             "step": int(request["id"].split("-")[1]),
-            "world": 1,
-            "metrics": stored["metrics"],
-            "state": stored["state"],
+            "world": len(parts),
+            "rank": rank,
+            "metrics": parts[0]["metrics"],
+            "tensors": list(tensors.values()),
+            "state": parts[rank]["state"],
         }
-        path, base, at = stored["slot"]
+        return answer if same_world else {**answer, "others": [part["state"]["keepstone"] for part in parts]}
+
+    def do_want(self, client: dict, request: dict) -> dict:
+        tensors = client["open"]["tensors"]
+        wanted = {one["tensor"]: one.get("slices") for one in request["tensors"]}
+        sources, pieces, stream = [], [], b""
+        ranges: list[tuple[int, int]] = []  # of the stream, what somebody wants
+        for part in client["open"]["parts"]:
+            path, base = part["slot"]
+            sources.append({"segment": path, "slot_at": base})
+            for piece, data in zip(part["pieces"], part["data"]):
+                index = tensors.index((piece["component"], piece["name"]))
+                if index not in wanted or not touched(piece, wanted[index]):
+                    continue
+                answer = {"tensor": index, "offset": piece["offset"], "extent": piece["extent"], "bytes": len(data)}
+                if self.from_store:
+                    ranges += granules(piece, wanted[index], len(stream), len(data))
+                    pieces.append({**answer, "at": len(stream)})
+                    stream += data
+                else:
+                    pieces.append({**answer, "at": piece["at"], "source": len(sources) - 1})
+        client["stream"] = [stream, ranges]
         if not self.from_store:
-            pieces = [{**piece, "at": position} for piece, position in zip(stored["pieces"], at)]
-            return {**answer, "from": "memory", "segment": path, "slot_at": base, "pieces": pieces}
-        client["window"] = os.path.join(self.directory, "window")
+            return {"sources": sources, "pieces": pieces, "total": 0}
+        client["window"] = os.path.join(self.directory, client["name"] + ".window")
         with open(client["window"], "wb") as file:
             file.truncate(1 << 16)
-        client["stream"] = [stored["data"], 0]
-        return {
-            **answer, "from": "store", "pieces": stored["pieces"], "total": len(stored["data"]),
-            "window": {"file": client["window"], "bytes": 1 << 16, "chunk": 1 << 14},
-        }  # fmt: skip
+        window = {"file": client["window"], "bytes": 1 << 16, "chunk": 1 << 14}
+        return {"sources": [], "pieces": pieces, "total": len(stream), **({"window": window} if ranges else {})}
 
     def do_next(self, client: dict, request: dict) -> dict:
-        data, at = client["stream"]
-        part = data[at : at + 50_000]
+        if self.cut_off > 0:
+            self.cut_off -= 1
+            raise Wrong("Busy", "cut off: other ranks waited for this one")
+        data, ranges = client["stream"]
+        chunks, position = [], 100
         with open(client["window"], "rb+") as file:
-            file.seek(100)
-            file.write(part)
-        client["stream"][1] = at + len(part)
-        half = len(part) // 2
-        chunks = [{"at": at + half, "bytes": len(part) - half, "in": 100 + half}, {"at": at, "bytes": half, "in": 100}]
-        return {"chunks": chunks, "end": at + len(part) == len(data)}
+            while ranges and position < 50_000:
+                begin, end = ranges.pop(0)
+                if end - begin > 20_000:
+                    ranges.insert(0, (begin + 20_000, end))
+                    end = begin + 20_000
+                file.seek(position)
+                file.write(data[begin:end])
+                chunks.append({"at": begin, "bytes": end - begin, "in": position})
+                position += end - begin
+        # Of what is left, neither order nor nearness is promised.
+        return {"chunks": chunks[::-1], "end": not ranges}
 
     def do_done(self, client: dict, request: dict) -> dict:
         return {}
@@ -336,10 +366,44 @@ def width(dtype: str) -> int:
     return _dtypes.TYPES[dtype][0]
 
 
+def extent(piece: dict) -> list[int]:
+    return piece.get("extent") or piece["shape"]
+
+
 def size(piece: dict) -> int:
     from keepstone import _dtypes
 
-    return _dtypes.size_of(piece["dtype"], tuple(piece["shape"]))
+    return _dtypes.size_of(piece["dtype"], tuple(extent(piece)))
+
+
+GRANULE = 1000  # not the real one, so that small tensors have several and none ends with an element
+
+
+def touched(piece: dict, slices: list | None) -> bool:
+    """Whether a piece holds something wanted, by asking every element: slow and plain."""
+    return bool(wanted_elements(piece, slices))
+
+
+def wanted_elements(piece: dict, slices: list | None) -> list[int]:
+    """The numbers of the wanted elements of a piece."""
+    found = []
+    for number, place in enumerate(itertools.product(*(range(o, o + e) for o, e in zip(piece["offset"], piece["extent"])))):
+        inside = slices is None or any(
+            all(o <= p < o + e for o, p, e in zip(one["offset"], place, one["extent"])) for one in slices
+        )
+        if inside:
+            found.append(number)
+    return found
+
+
+def granules(piece: dict, slices: list | None, at: int, length: int) -> list[tuple[int, int]]:
+    """The ranges of the stream, in granules of the piece, that hold something wanted."""
+    count = math.prod(piece["extent"])
+    if slices is None:
+        found = range((length + GRANULE - 1) // GRANULE)
+    else:
+        found = sorted({byte // GRANULE for n in wanted_elements(piece, slices) for byte in (n * length // count, (n + 1) * length // count - 1)})
+    return [(at + n * GRANULE, at + min((n + 1) * GRANULE, length)) for n in found]
 
 
 def filled(node: object, values: list) -> object:

@@ -20,10 +20,9 @@ from keepstone._options import policy
 
 def stored(fake: FakeAgent, id: str) -> dict[str, Any]:
     (run,) = fake.runs.values()
-    found = run["ids"][id]
+    (found,) = run["ids"][id]
     values = {}
-    for piece in found["pieces"]:
-        data = found["data"][piece["at"] : piece["at"] + piece["bytes"]]
+    for piece, data in zip(found["pieces"], found["data"]):
         values[f"{piece['component']}.{piece['name']}"] = np.frombuffer(
             data, {"F32": "f4", "I64": "i8", "U8": "u1"}[piece["dtype"]]
         )
@@ -47,7 +46,7 @@ def test_everything_overwritten_right_after_save_does_not_change_what_was_saved(
     assert found["t.t"].tolist() == list(range(1000)) and found["a.a"].tolist() == [0, 1, 2, 3, 4]
     assert bytes(found["b.b"]) == b"x" * 20_000
     (run,) = one_fake.runs.values()
-    assert run["ids"]["1-1"]["state"]["state"]["h"] == [1, {"a": 2}]
+    assert run["ids"]["1-1"][0]["state"]["state"]["h"] == [1, {"a": 2}]
 
 
 def test_a_changed_layout_registers_again_and_an_equal_one_does_not(one_fake: FakeAgent) -> None:
