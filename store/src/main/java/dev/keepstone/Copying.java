@@ -76,6 +76,7 @@ final class Copying {
   Copy.Report copy(CheckpointId id) throws IOException {
     try {
       gather(id);
+      makeDurable();
       requireSameRun();
       wanted.keySet().forEach(this::requireSameWay);
       holdThere();
@@ -120,6 +121,13 @@ final class Copying {
     }
   }
 
+  /// What was seen may not be synced yet: a loss of power would take it from the source, which
+  /// would go another way than the copy under the same names.
+  private void makeDurable() {
+    source.makeDurable(source.names().manifests());
+    source.makeDurable(source.names().starts());
+  }
+
   /// A source that cannot be written to has no hold, and nobody on this machine who could delete.
   private void hold(CheckpointId id) {
     try {
@@ -135,7 +143,7 @@ final class Copying {
   /// manifest for longer than an hour for abandoned.
   private void holdThere() {
     if (target.read(names.marker()).isPresent()) {
-      Run run = StoreRoot.open(target).run(names.run());
+      Run run = there();
       wanted.keySet().forEach(id -> holds.add(ReaderHold.take(run, id, host.nonce())));
     }
   }
@@ -156,6 +164,12 @@ final class Copying {
         System.getLogger(Copying.class.getName()).log(System.Logger.Level.DEBUG, "a hold stays", e);
       }
     }
+  }
+
+  /// The run there, whose marker was seen. That of the store another copy may have put just now, so
+  /// that this host does not see it yet.
+  private Run there() {
+    return StoreRoot.openOrMake(target, host.clock()).run(names.run());
   }
 
   // Whether it may be
@@ -181,8 +195,7 @@ final class Copying {
   /// its own way.
   private void requireSameWay(CheckpointId id) {
     Stored stored = stored(id);
-    if (target.read(names.marker()).isPresent()
-        && StoreRoot.open(target).run(names.run()).tombs(id).purged(id)) {
+    if (target.read(names.marker()).isPresent() && there().tombs(id).purged(id)) {
       throw new KeepstoneException.Refused(
           "checkpoint " + id + " was deleted there, and no id is used twice",
           target.describe(names.run()),
@@ -344,7 +357,7 @@ final class Copying {
       }
     });
     put(names.marker(), read(source.names().marker()));
-    Run run = StoreRoot.open(target).run(names.run());
+    Run run = there();
     for (CheckpointId id : wanted.keySet()) {
       starts(id).forEach(this::put);
     }

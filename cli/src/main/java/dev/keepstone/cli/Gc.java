@@ -119,6 +119,7 @@ final class Gc implements Verb {
     long bytes = leftover.bytes();
     return switch (leftover.kind()) {
       case FINISHABLE -> new Planned(id, null, Plan.Action.KEEP, reasons, bytes, null);
+      case UNDECIDED -> new Planned(null, leftover.name(), Plan.Action.KEEP, reasons, bytes, null);
       case ATTEMPT ->
           new Planned(id, null, Plan.Action.DELETE, reasons, bytes, now.plus(grace.grace));
       case PURGED -> new Planned(id, null, Plan.Action.DELETE, reasons, bytes, now);

@@ -97,6 +97,37 @@ public final class Checkpoints {
     return part;
   }
 
+  /// Of a checkpoint whose shard is that of the same rank's save before: writes and syncs its state
+  /// alone.
+  ///
+  /// @param before that rank's part of the save before
+  public static Part writeUnchanged(Run run, CheckpointId id, Part before) {
+    Part part = part(run.uid(), id, before.rank(), before.world(), before.nonce());
+    file(
+        run.tier(),
+        run.names().file(id, part.state().file()),
+        state(run.uid(), id, part.rank()).encode());
+    return new Part(
+        part.uid(),
+        part.id(),
+        part.rank(),
+        part.world(),
+        part.nonce(),
+        part.metrics(),
+        List.of(before.shards().getFirst().usedFrom(owner(before))),
+        part.state(),
+        part.extra(),
+        part.provenance(),
+        part.sealed(),
+        part.stallMs());
+  }
+
+  /// The checkpoint in whose folder a part's shard lies.
+  public static CheckpointId owner(Part part) {
+    CheckpointId from = part.shards().getFirst().from();
+    return from == null ? part.id() : from;
+  }
+
   private static void file(Tier tier, String name, byte[] bytes) {
     try (OpenFile file = tier.createShard(name)) {
       file.write(0, MemorySegment.ofArray(bytes));

@@ -298,6 +298,14 @@ public final class Commit {
         return Optional.of("it uses shards of " + used + ", which has been deleted");
       }
       if (run.findManifest(used).isEmpty()) {
+        if (!tier.staleness().isZero()) {
+          // This host may have been told that it is absent before it came; another rank, on another
+          // host, sees it and commits.
+          throw new KeepstoneException.OutcomeUnknown(
+              "it uses shards of " + used + ", whose manifest is not seen here yet",
+              tier.describe(names.manifest(used)),
+              "try again");
+        }
         return Optional.of("it uses shards of " + used + ", which is no checkpoint");
       }
     }

@@ -61,6 +61,9 @@ public final class Deletion {
   private final Ages ages;
   private Optional<KeepRules> own = Optional.empty();
 
+  /// Since when every grace is watched anew, whatever the ages say.
+  private boolean madeVoid;
+
   /// An agent's: what it did not watch itself is not old to it.
   public Deletion(Run run, StoreClock clock, String nonce, Duration grace) {
     this(run, clock, Author.of(run, clock, nonce, "agent " + nonce), grace, Ages.unknown());
@@ -197,6 +200,7 @@ public final class Deletion {
                 .id()
                 .ifPresent(id ->
                     announce(run.tombs(id), id, new Wish.Abandoned(), leftover.why(), events));
+        case UNDECIDED -> voidDeadStart(leftover.name());
         case PURGED ->
             leftover
                 .id()
@@ -319,7 +323,7 @@ public final class Deletion {
 
   private boolean reached(TombName name, Duration time) {
     return tombs.reached(name, time, clock.nanos())
-        || ages.older(run, run.names().tomb(name.id(), name.k()), time);
+        || !madeVoid && ages.older(run, run.names().tomb(name.id(), name.k()), time);
   }
 
   private Optional<Tomb> tomb(TombName name) {
@@ -367,17 +371,31 @@ public final class Deletion {
     }
   }
 
+  private void voidDeadStart(String name) {
+    View view = look();
+    int start = view.starts().newest().orElse(0);
+    // It may have chosen since it was found, or another one come.
+    if (view.undecided() && run.names().start(start).equals(name)) {
+      makeVoid(start, view);
+    }
+  }
+
   /// A start that stayed undecided for a whole grace is dead, and may not keep everything waiting
   /// for ever. If it lives after all, its ranks take the next number.
   private void voidDeadStart(View view) {
     int start = view.starts().newest().orElse(0);
     if (undecided.reached(start, holdGrace, clock.nanos())
         || ages.older(run, run.names().start(start), holdGrace)) {
-      byte[] decision = new Decision(run.uid(), start, new Parent.Void()).encode();
-      // However this ends, what was seen before it does not count any more.
-      run.tier().put(run.names().parent(start), decision);
-      view.tombs().open().forEach(tomb -> tombs.restart(tomb, clock.nanos()));
+      makeVoid(start, view);
     }
+  }
+
+  private void makeVoid(int start, View view) {
+    byte[] decision = new Decision(run.uid(), start, new Parent.Void()).encode();
+    // However this ends, what was seen before it does not count any more.
+    run.tier().put(run.names().parent(start), decision);
+    madeVoid = true;
+    view.tombs().open().forEach(tomb -> tombs.restart(tomb, clock.nanos()));
   }
 
   private void spare(Tomb tomb, String why, List<DeletionEvent> events) {

@@ -36,17 +36,21 @@ public final class Garbage {
     this.ages = ages;
   }
 
-  /// Looks through a run. Nothing is found in one where anything is doubtful: a start that cannot
-  /// be read, or one that has not chosen yet.
+  /// Looks through a run. Of checkpoints that are not purged nothing is found where anything is
+  /// doubtful: a start that cannot be read, or one that has not chosen yet.
   public static List<Leftover> find(Run run, Ages ages) {
     Garbage garbage = new Garbage(run, ages);
     View view = run.look();
     garbage.purged();
     garbage.temporaries();
     garbage.holds();
-    if (view.starts().damaged().isEmpty() && !view.undecided()) {
-      garbage.attempts(view);
-      garbage.folders(view);
+    if (view.starts().damaged().isEmpty()) {
+      if (view.undecided()) {
+        garbage.undecided(view);
+      } else {
+        garbage.attempts(view);
+        garbage.folders(view);
+      }
     }
     return List.copyOf(garbage.found);
   }
@@ -61,6 +65,15 @@ public final class Garbage {
       found.add(
           new Leftover(
               Kind.PURGED, Optional.of(id), names.checkpoint(id), "left of a deletion", bytes));
+    }
+  }
+
+  private void undecided(View view) {
+    int start = view.starts().newest().orElseThrow();
+    String name = run.names().start(start);
+    if (ages.older(run, name, IDLE)) {
+      String why = "start " + start + " never chose what it goes on from, and is made void";
+      found.add(new Leftover(Kind.UNDECIDED, Optional.empty(), name, why, 0));
     }
   }
 

@@ -16,6 +16,9 @@ public record Leftover(Kind kind, Optional<CheckpointId> id, String name, String
     ATTEMPT,
     /// One that wants nothing but its manifest: it is given one.
     FINISHABLE,
+    /// A newest start that never chose what it goes on from, because of which nothing is deleted:
+    /// it is made void.
+    UNDECIDED,
     /// What still lies there of a purged checkpoint.
     PURGED,
     /// A file in a checkpoint's folder that is not part of it: an agent lost a race and died.

@@ -9,6 +9,7 @@ import dev.keepstone.store.commit.Commit;
 import dev.keepstone.store.commit.Published;
 import dev.keepstone.store.deletion.Leftover.Kind;
 import dev.keepstone.store.hold.ReaderHold;
+import dev.keepstone.store.object.Start;
 import dev.keepstone.store.object.Start.Wanted;
 import dev.keepstone.store.object.Wish;
 import dev.keepstone.store.part.Refusal;
@@ -200,6 +201,33 @@ final class GarbageTest {
     assertThat(found).extracting(Leftover::kind).containsExactly(Kind.FINISHABLE);
     deletion(Duration.ZERO).collect(found);
     assertThat(run.look().latest()).contains(id);
+  }
+
+  @Test
+  void aStartThatNeverChoseIsMadeVoidByALoneCommandOnceItIsOldAndNotBefore() throws Exception {
+    file("checkpoints/1-30/model-00000.0000000b.safetensors");
+    new Starts(run, clock, Starts.Check.none()).join("dead", 1, Wanted.LATEST);
+    assertThat(find()).isEmpty();
+    age();
+    List<Leftover> found = find();
+    assertThat(found)
+        .singleElement()
+        .matches(one -> one.kind() == Kind.UNDECIDED && one.name().equals("gpt/starts/2.json"));
+    deletion(Duration.ZERO).collect(found);
+    assertThat(run.look().undecided()).isFalse();
+    assertThat(run.look().visible()).containsExactly(A, B);
+    assertThat(find()).extracting(Leftover::kind).containsExactly(Kind.ATTEMPT);
+  }
+
+  @Test
+  void aStartThatChoseAfterItWasFoundUndecidedStays() {
+    Starts starts = new Starts(run, clock, Starts.Check.none());
+    Start late = starts.join("slow", 1, Wanted.LATEST);
+    age();
+    List<Leftover> found = find();
+    starts.decide(late);
+    deletion(Duration.ZERO).collect(found);
+    assertThat(run.look().starts().newestDecided()).hasValue(2);
   }
 
   @Test

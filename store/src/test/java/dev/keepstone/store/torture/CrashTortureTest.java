@@ -68,6 +68,7 @@ final class CrashTortureTest {
       if (cut) {
         world.powerCut();
       }
+      world.promises.checkCopies(world.disk(), world.clock());
       world.promises.check(world.open(world.disk(), world.clock()), world.clock(), cut);
     }
     StoreClock clock = world.clock();
@@ -75,7 +76,12 @@ final class CrashTortureTest {
     if (world.luck.nextBoolean()) {
       lives.startAgain(run, clock);
     }
-    lives.settle(run, clock);
+    if (world.luck.nextInt(3) == 0) {
+      lives.settleByCommand(run, clock);
+    } else {
+      lives.settle(run, clock);
+    }
+    world.promises.checkCopies(world.disk(), clock);
     world.promises.checkSettled(run, clock);
   }
 
@@ -85,13 +91,14 @@ final class CrashTortureTest {
     for (int life = 1 + luck.nextInt(4); life > 0; life--) {
       Disk host = world.host();
       List<Script> scripts =
-          switch (luck.nextInt(16)) {
+          switch (luck.nextInt(18)) {
             case 0, 1, 2, 3, 4, 5 -> lives.launch(host, world.host());
             case 6, 7, 8 -> List.of(lives.keeper(host));
             case 9 -> List.of(lives.reader(host));
             case 10, 11, 12 -> List.of(lives.writer(host));
             case 13 -> List.of(lives.pruner(host));
             case 14 -> List.of(lives.collector(host));
+            case 15, 16 -> List.of(lives.copier(host));
             default -> List.of(lives.importer(host));
           };
       for (Script script : scripts) {

@@ -2,6 +2,7 @@ package dev.keepstone.store.torture;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.keepstone.Copy;
 import dev.keepstone.Host;
 import dev.keepstone.Import;
 import dev.keepstone.Store;
@@ -109,30 +110,43 @@ final class Lives {
     world.promises.started(token, started);
     Commit commit = new Commit(run);
     long step = started.parent().map(CheckpointId::step).orElse(0L);
+    Optional<Part> before = Optional.empty();
     for (int save = 0; save < saves; save++) {
       step += 10;
       CheckpointId id = new CheckpointId(started.start(), step);
-      if (!stored(process, commit, id, rank, ranks)) {
+      Optional<Part> part = stored(process, commit, id, rank, ranks, before);
+      if (part.isEmpty() || !published(process, commit, id)) {
         return;
       }
-      if (!published(process, commit, id)) {
-        return;
-      }
+      before = part;
     }
   }
 
-  private boolean stored(Process process, Commit commit, CheckpointId id, int rank, int ranks) {
+  /// Stores a rank's part; at times its shard has not changed, and is that of the save before.
+  private Optional<Part> stored(
+      Process process, Commit commit, CheckpointId id, int rank, int ranks, Optional<Part> before) {
     try {
-      Part part = Checkpoints.write(process.run, id, rank, ranks, process.nonce);
+      Part part =
+          before.isPresent() && process.luck.nextInt(3) == 0 && stands(process.run, before.get())
+              ? Checkpoints.writeUnchanged(process.run, id, before.get())
+              : Checkpoints.write(process.run, id, rank, ranks, process.nonce);
       if (commit.putPart(part) instanceof PartOutcome.Stands) {
         world.promises.stored(id);
       }
-      return true;
+      return Optional.of(part);
     } catch (KeepstoneException.NotFound e) {
       // So slow that it was taken for dead, and its folder away.
       assertThat(process.run.tombs(id).purged(id)).as("%s of %s", e, id).isTrue();
-      return false;
+      return Optional.empty();
     }
+  }
+
+  /// Whether what a part names is committed, visible, and nobody wants it gone: as an agent looks
+  /// before it names a shard of it.
+  private static boolean stands(Run run, Part part) {
+    View view = run.look();
+    CheckpointId owner = Checkpoints.owner(part);
+    return view.visible().contains(owner) && view.tombs().open(owner).isEmpty();
   }
 
   private static Wanted wanted(Run run, int kind) {
@@ -239,6 +253,7 @@ final class Lives {
     Ages ages = Ages.ask(run, nonce);
     Author author = Author.of(run, clock, nonce, "collector");
     Deletion deletion = new Deletion(run, clock, author, Deletion.AUTOMATIC_GRACE, ages);
+    requireNoFailure(deletion.round(deletion.open()));
     requireNoFailure(deletion.collect(Garbage.find(run, ages)).events());
   }
 
@@ -332,6 +347,28 @@ final class Lives {
     }
   }
 
+  /// Copies a checkpoint, and what it uses, into another store.
+  Script copier(Disk host) {
+    return script(
+        host,
+        process -> {
+          List<CheckpointId> visible = process.run.lookDecided(process.clock).visible();
+          if (visible.isEmpty()) {
+            return;
+          }
+          CheckpointId id = any(visible, process.luck);
+          Host machine = new Host(World.disk(host, process.turns), process.clock, process.luck);
+          String source = World.ROOT + "/" + World.RUN + "@" + id;
+          try {
+            Copy.run(machine, source, World.COPIES.toString(), Progress.NONE);
+            world.promises.copied(id);
+          } catch (KeepstoneException.NotFound e) {
+            // Purged before the hold stood.
+            assertThat(process.run.tombs(id).purged(id)).as("%s of %s", e, id).isTrue();
+          }
+        });
+  }
+
   /// Imports a foreign file into a run of its own.
   Script importer(Disk host) {
     long seed = world.luck.nextLong();
@@ -369,6 +406,14 @@ final class Lives {
     commit.putPart(Checkpoints.write(run, id, 0, 1, world.nonce()));
     assertThat(commit.publish(id)).isEqualTo(new Published.Committed());
     world.promises.committed(run, id);
+  }
+
+  /// Ages the world and has all of it done by the command alone, run once a day or two.
+  void settleByCommand(Run run, StoreClock clock) {
+    for (int day = 0; day < 8; day++) {
+      world.pass(Duration.ofHours(50));
+      collect(run, clock, world.nonce());
+    }
   }
 
   /// Ages the world and goes round as keepers do, until nothing is left to do.

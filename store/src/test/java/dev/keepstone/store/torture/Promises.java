@@ -3,6 +3,7 @@ package dev.keepstone.store.torture;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.keepstone.core.bytes.Crc32;
+import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.store.fact.Facts;
 import dev.keepstone.store.object.Decision.Parent;
@@ -13,9 +14,12 @@ import dev.keepstone.store.run.Run;
 import dev.keepstone.store.run.StoreRoot;
 import dev.keepstone.store.run.View;
 import dev.keepstone.store.start.Started;
+import dev.keepstone.store.tier.LocalTier;
 import dev.keepstone.store.tier.StoreClock;
+import dev.keepstone.store.tier.Tier;
 import dev.keepstone.store.verify.Verify;
 import dev.keepstone.store.verify.VerifyReport;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -35,6 +39,7 @@ final class Promises {
   private final Set<CheckpointId> lost = new TreeSet<>();
   private final Set<CheckpointId> stored = new TreeSet<>();
   private final Set<String> imported = new TreeSet<>();
+  private final Set<CheckpointId> copied = new TreeSet<>();
   private final Map<String, Map<CheckpointId, Long>> notes = new TreeMap<>();
   private final Map<String, CheckpointId> tags = new TreeMap<>();
   private final Set<CheckpointId> pins = new TreeSet<>();
@@ -88,6 +93,11 @@ final class Promises {
     imported.add(run);
   }
 
+  /// Somebody was told that a checkpoint was copied.
+  void copied(CheckpointId id) {
+    copied.add(id);
+  }
+
   /// A fact of which the newest of a writer counts, is written down under the writer's own name.
   void noted(String writer, CheckpointId id, long value) {
     notes.computeIfAbsent(writer, _ -> new TreeMap<>()).merge(id, value, Math::max);
@@ -136,6 +146,21 @@ final class Promises {
     checkAttempts(run, view);
     CheckpointId now = checkLatest(run, view, rolledBack);
     latest = durable ? now : latest;
+  }
+
+  /// Looks whether what was copied is whole by itself, whatever became of it where it came from.
+  void checkCopies(Disk disk, StoreClock clock) {
+    if (copied.isEmpty()) {
+      return;
+    }
+    Tier tier = new LocalTier(disk, World.COPIES, clock, "0000c0de", Duration.ZERO);
+    Run copy = StoreRoot.open(tier).run(World.RUN);
+    View view = copy.look();
+    assertThat(view.damaged()).isEmpty();
+    for (CheckpointId id : copied) {
+      assertThat(view.standing()).as("copied").contains(id);
+      assertThat(problems(copy, id, true)).as("copied %s", id).isEmpty();
+    }
   }
 
   private void checkCommitted(

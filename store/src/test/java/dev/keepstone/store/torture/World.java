@@ -29,6 +29,7 @@ import java.util.random.RandomGenerator;
 /// What processes of a torture share: the disk, the time and the chance.
 final class World {
   static final Path ROOT = Path.of("/data/ckpts");
+  static final Path COPIES = Path.of("/data/copies");
   static final Path SOURCES = Path.of("/data/source");
   static final Path SOURCE = SOURCES.resolve("model.safetensors");
   static final String RUN = "gpt";
