@@ -33,9 +33,6 @@ final class Agent implements AutoCloseable {
   /// The version that agents and clients tell each other.
   static final String VERSION = "keepstone " + version();
 
-  /// How long an ordinary stop drains before it leaves the rest to the next agent.
-  private static final long STOP_PATIENCE_MILLIS = TimeUnit.MINUTES.toMillis(10);
-
   private final AgentOptions options;
   private final Node node;
   private final AgentDirectory directory;
@@ -55,6 +52,7 @@ final class Agent implements AutoCloseable {
   private final CountDownLatch stopped = new CountDownLatch(1);
   private final CountDownLatch ended = new CountDownLatch(1);
   private volatile boolean atOnce;
+  private volatile int left;
   private @Nullable Server server;
 
   private Agent(AgentOptions options, Node node, RecordLock lock) throws IOException {
@@ -62,7 +60,7 @@ final class Agent implements AutoCloseable {
     this.node = node;
     this.lock = lock;
     this.directory = options.directory();
-    this.events = new EventLog(directory.path(), node.clock());
+    this.events = new EventLog(directory.path(), node.clock(), options.echo());
     this.roster = new Roster(events, node.clock());
     Long asked = options.budget();
     this.budget =
@@ -176,9 +174,20 @@ final class Agent implements AutoCloseable {
 
   /// Drains what is sealed.
   private void finish() throws InterruptedException {
-    boolean drained = roster.await(() -> atOnce || roster.queued() == 0, STOP_PATIENCE_MILLIS);
+    int queued = roster.queued();
+    if (queued > 0) {
+      events.note("drains " + queued + " sealed generations, then ends");
+    }
+    boolean drained =
+        roster.await(() -> atOnce || roster.queued() == 0, options.stopTimeout().toMillis());
     if (!drained) {
-      events.note("leaves " + roster.queued() + " sealed generations to the next agent");
+      left = roster.queued();
+      events.note(
+          "not drained within "
+              + options.stopTimeout()
+              + ": leaves "
+              + left
+              + " sealed generations to the next agent");
     }
   }
 
@@ -254,6 +263,11 @@ final class Agent implements AutoCloseable {
   /// Waits until the agent has ended.
   public void awaitEnd() throws InterruptedException {
     ended.await();
+  }
+
+  /// Sealed generations that an ordinary stop left to the next agent because its time was over.
+  public int left() {
+    return left;
   }
 
   /// Ends at once and waits for it.

@@ -2,6 +2,7 @@ package dev.keepstone.agent;
 
 import dev.keepstone.segment.place.AgentDirectory;
 import java.time.Duration;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /// How an agent is to run.
@@ -14,13 +15,39 @@ import org.jspecify.annotations.Nullable;
 /// @param grace between announcing an automatic deletion and doing it; less than [#SHORTEST_GRACE]
 ///   is for tests alone
 /// @param scrubRate bytes a second that verifying in the background may read; null: it is off
+/// @param gentle whether drains run at low priority where nobody says otherwise
+/// @param stopTimeout how long an ordinary stop drains before it leaves the rest to the next agent
+/// @param echo hears each line of the log
 record AgentOptions(
     AgentDirectory directory,
     @Nullable Long budget,
     @Nullable Long limitRate,
     Duration idle,
     Duration grace,
-    @Nullable Long scrubRate) {
+    @Nullable Long scrubRate,
+    boolean gentle,
+    Duration stopTimeout,
+    Consumer<String> echo) {
+  /// As most agents run.
+  AgentOptions(
+      AgentDirectory directory,
+      @Nullable Long budget,
+      @Nullable Long limitRate,
+      Duration idle,
+      Duration grace,
+      @Nullable Long scrubRate) {
+    this(
+        directory,
+        budget,
+        limitRate,
+        idle,
+        grace,
+        scrubRate,
+        false,
+        DEFAULT_STOP_TIMEOUT,
+        line -> {});
+  }
+
   /// Without verifying in the background.
   AgentOptions(
       AgentDirectory directory,
@@ -33,6 +60,9 @@ record AgentOptions(
 
   /// Longer than any machine lives, and still within 63 bits of nanoseconds.
   static final Duration NO_IDLE_END = Duration.ofDays(36_500);
+
+  /// How long an ordinary stop drains.
+  static final Duration DEFAULT_STOP_TIMEOUT = Duration.ofMinutes(10);
 
   /// How long an agent stays without anything to do.
   static final Duration DEFAULT_IDLE = Duration.ofMinutes(10);

@@ -13,6 +13,8 @@ import org.jspecify.annotations.Nullable;
 
 /// The agent's few arguments. People meet them through `keepstone agent start`, which explains
 /// them.
+///
+/// @param options those given; in the foreground the log is also told to stderr
 record CommandLine(AgentOptions options, boolean foreground) {
   private static final Pattern SIZE = Pattern.compile("([0-9]{1,15})([KMGTP]i?B|B)?");
   private static final Pattern TIME = Pattern.compile("([0-9]{1,9})(ms|s|min|h)");
@@ -26,6 +28,8 @@ record CommandLine(AgentOptions options, boolean foreground) {
     Long scrubRate = null;
     @Nullable Duration idle = null;
     boolean foreground = false;
+    boolean gentle = false;
+    Duration stopTimeout = AgentOptions.DEFAULT_STOP_TIMEOUT;
     Iterator<String> rest = List.of(arguments).iterator();
     while (rest.hasNext()) {
       String name = rest.next();
@@ -35,6 +39,8 @@ record CommandLine(AgentOptions options, boolean foreground) {
         case "--budget" -> budget = bytes(name, value(name, rest));
         case "--limit-rate" -> limitRate = bytes(name, value(name, rest));
         case "--scrub" -> scrubRate = bytes(name, value(name, rest));
+        case "--gentle" -> gentle = true;
+        case "--stop-timeout" -> stopTimeout = time(name, value(name, rest));
         case "--idle" -> idle = time(name, value(name, rest));
         default -> throw new IllegalArgumentException("unknown option " + name);
       }
@@ -46,7 +52,15 @@ record CommandLine(AgentOptions options, boolean foreground) {
     }
     AgentOptions options =
         new AgentOptions(
-            directory, budget, limitRate, idle, AgentOptions.SHORTEST_GRACE, scrubRate);
+            directory,
+            budget,
+            limitRate,
+            idle,
+            AgentOptions.SHORTEST_GRACE,
+            scrubRate,
+            gentle,
+            stopTimeout,
+            foreground ? System.err::println : line -> {});
     return new CommandLine(options, foreground);
   }
 

@@ -58,6 +58,7 @@ final class LiveRun implements AutoCloseable {
     this.node = node;
     this.pace = new Pace(node.clock()::nanos);
     pace.limit(options.limitRate());
+    pace.gentle(options.gentle());
     this.facts = new FactWriter(this, node);
     this.upkeep = new Upkeep(this, events, node, options.grace());
     this.due = new DueSaves(this, roster, events, node);

@@ -31,7 +31,9 @@ final class AgentStart implements Verb {
   private static final int START_SECONDS = 20;
   private static final int LOOK_EVERY_MILLIS = 20;
 
-  @Option(names = "--foreground", description = "Run in this terminal until Ctrl-C.")
+  @Option(
+      names = "--foreground",
+      description = "Be the agent, in this terminal, until Ctrl-C or SIGTERM; log to stderr.")
   boolean foreground;
 
   @Option(
@@ -54,6 +56,19 @@ final class AgentStart implements Verb {
       converter = SizeOption.class,
       description = "Verify in the background, reading so many bytes a second (default: off).")
   @Nullable Long scrub;
+
+  @Option(
+      names = "--gentle",
+      description = "Drain at low CPU and I/O priority (default: as any process).")
+  boolean gentle;
+
+  @Option(
+      names = "--stop-timeout",
+      paramLabel = "TIME",
+      description =
+          "How long it drains when told to end, as in 30min (default: 10min); then the next agent"
+              + " has to.")
+  @Nullable String stopTimeout;
 
   @Option(
       names = "--idle",
@@ -86,11 +101,17 @@ final class AgentStart implements Verb {
     AgentDirectory directory = AgentDirectory.of(console.shell().environment());
     directory.create();
     List<String> command = command(directory);
-    return foreground ? inForeground(command) : inBackground(command, directory, socket, console);
+    return foreground
+        ? inForeground(command, console)
+        : inBackground(command, directory, socket, console);
   }
 
-  private Answer inForeground(List<String> command) throws IOException, InterruptedException {
+  private Answer inForeground(List<String> command, Console console)
+      throws IOException, InterruptedException {
     command.add("--foreground");
+    console.shell().out().flush();
+    // So that signals and the supervisor's questions reach the agent itself.
+    Exec.replace(command);
     Process agent = new ProcessBuilder(command).inheritIO().start();
     try {
       int code = agent.waitFor();
@@ -164,6 +185,12 @@ final class AgentStart implements Verb {
     }
     if (scrub != null) {
       command.addAll(List.of("--scrub", scrub.toString()));
+    }
+    if (gentle) {
+      command.add("--gentle");
+    }
+    if (stopTimeout != null) {
+      command.addAll(List.of("--stop-timeout", stopTimeout));
     }
     if (idle != null) {
       command.addAll(List.of("--idle", idle));

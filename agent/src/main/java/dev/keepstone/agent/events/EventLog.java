@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /// The agent's events, numbered from 1: the last [#REMEMBERED] in memory, all of them in
 /// `events.jsonl`, and all but progress as lines for people in `agent.log` (docs/spec/segment.md
@@ -28,11 +29,18 @@ public final class EventLog implements AutoCloseable {
   private final Figures figures;
   private final LineFile lines;
   private final LineFile words;
+  private final Consumer<String> echo;
   private long last;
   private boolean closed;
 
   /// @param directory the agent's directory; log files are appended to
   public EventLog(Path directory, InstantSource clock) {
+    this(directory, clock, line -> {});
+  }
+
+  /// @param echo hears each line of the log too
+  public EventLog(Path directory, InstantSource clock, Consumer<String> echo) {
+    this.echo = echo;
     this.clock = clock;
     this.figures = new Figures(clock::millis);
     this.lines = new LineFile(directory, "events", ".jsonl");
@@ -52,14 +60,19 @@ public final class EventLog implements AutoCloseable {
     figures.take(event, fields);
     lines.append(JsonWriter.compact(entry.toJson()));
     if (!event.equals("progress")) {
-      words.append(sentence(at, event, fields));
+      say(sentence(at, event, fields));
     }
     notifyAll();
   }
 
   /// Says something to people alone: a line in `agent.log`, no event.
   public synchronized void note(String sentence) {
-    words.append(clock.instant().truncatedTo(ChronoUnit.MILLIS) + " " + sentence);
+    say(clock.instant().truncatedTo(ChronoUnit.MILLIS) + " " + sentence);
+  }
+
+  private void say(String line) {
+    words.append(line);
+    echo.accept(line);
   }
 
   /// What the events add up to.
