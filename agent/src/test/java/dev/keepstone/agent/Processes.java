@@ -47,7 +47,18 @@ final class Processes implements AutoCloseable {
     return start("", main, arguments);
   }
 
+  /// A process that listens to its standard input.
+  Process piped(Class<?> main) throws IOException {
+    return start("", main, List.of(), ProcessBuilder.Redirect.PIPE);
+  }
+
   private Process start(String umask, Class<?> main, List<String> arguments) throws IOException {
+    return start(umask, main, arguments, ProcessBuilder.Redirect.from(new File("/dev/null")));
+  }
+
+  private Process start(
+      String umask, Class<?> main, List<String> arguments, ProcessBuilder.Redirect input)
+      throws IOException {
     List<String> command = new ArrayList<>();
     if (!umask.isEmpty()) {
       command.addAll(List.of("/bin/sh", "-c", "umask " + umask + "; exec \"$0\" \"$@\""));
@@ -60,7 +71,7 @@ final class Processes implements AutoCloseable {
     command.addAll(arguments);
     Process process =
         new ProcessBuilder(command)
-            .redirectInput(new File("/dev/null"))
+            .redirectInput(input)
             .redirectError(ProcessBuilder.Redirect.INHERIT)
             .start();
     started.add(process);

@@ -47,7 +47,7 @@ final class TortureState {
   }
 
   /// The i-th element.
-  private static long expected(String tensor, long step, long i) {
+  static long expected(String tensor, long step, long i) {
     long of = UNCHANGING.contains(tensor) ? 0 : step;
     long mixed = (of * 0x9E3779B97F4A7C15L ^ tensor.hashCode()) + i * 0xBF58476D1CE4E5B9L;
     return mixed ^ mixed >>> 29;
