@@ -106,6 +106,7 @@ final class Committing implements AutoCloseable {
           turn(one);
         }
         departed.round();
+        live.arrivals().round();
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -114,7 +115,7 @@ final class Committing implements AutoCloseable {
 
   private List<Waiting> due() throws InterruptedException {
     synchronized (roster) {
-      while (waiting.isEmpty() && departed.isEmpty()) {
+      while (waiting.isEmpty() && departed.isEmpty() && !live.arrivals().pending()) {
         roster.wait();
       }
       long now = node.clock().nanos();
@@ -145,8 +146,11 @@ final class Committing implements AutoCloseable {
     synchronized (roster) {
       order = order(one);
     }
+    Optional<KeepstoneException> unshared = live.arrivals().unshared(one.id.start(), one.since);
     Step step;
-    if (now - one.lookAt >= 0 && (order == 0 || now - one.since >= order * STEP)) {
+    if (unshared.isPresent()) {
+      step = Publication.failed(one.id, unshared.get());
+    } else if (now - one.lookAt >= 0 && (order == 0 || now - one.since >= order * STEP)) {
       step = act(one, this::look);
       long end = node.clock().nanos();
       long pause = order == 0 ? LOOK_SHARE * (end - now) : order * STEP;

@@ -36,7 +36,9 @@ final class Laggards {
     return here(id, rank)
         .orElseGet(() ->
             written == null
-                ? "has stored nothing of it"
+                ? live.arrivals().came(id.start(), rank)
+                    ? "has stored nothing of it"
+                    : "has never come to this store"
                 : "has stored %d bytes in %d files and no part"
                     .formatted(written.bytes(), written.files()));
   }

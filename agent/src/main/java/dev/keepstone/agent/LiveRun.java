@@ -39,6 +39,7 @@ final class LiveRun implements AutoCloseable {
   private final Publication publication;
   private final DueSaves due;
   private final Departed departed;
+  private final Arrivals arrivals;
   private final Committing committing;
   private final Thread thread;
 
@@ -49,6 +50,7 @@ final class LiveRun implements AutoCloseable {
   private int failures;
 
   private final Object opening = new Object();
+  private final Object deciding = new Object();
   private @Nullable Run run;
 
   LiveRun(RunKey key, Roster roster, EventLog events, Node node, AgentOptions options) {
@@ -64,6 +66,7 @@ final class LiveRun implements AutoCloseable {
     this.due = new DueSaves(this, roster, events, node);
     this.publication = new Publication(this, roster, events, node);
     this.departed = new Departed(this, roster, publication, events, node);
+    this.arrivals = new Arrivals(this, events, node);
     this.committing = new Committing(this, roster, publication, departed, node);
     this.thread = Thread.ofPlatform().daemon().name("drain-" + key.run()).unstarted(this::work);
   }
@@ -187,6 +190,16 @@ final class LiveRun implements AutoCloseable {
     synchronized (roster) {
       return start;
     }
+  }
+
+  /// Who of the newest launch has come to the store.
+  Arrivals arrivals() {
+    return arrivals;
+  }
+
+  /// Held by the rank that looks for a start's parent.
+  Object deciding() {
+    return deciding;
   }
 
   /// A trainer is gone. Under the roster's monitor.

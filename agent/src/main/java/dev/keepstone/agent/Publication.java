@@ -363,7 +363,8 @@ final class Publication {
     return failed(id, new KeepstoneException.Failed(why, on, "save the next step", null));
   }
 
-  private static Step.Over failed(CheckpointId id, KeepstoneException why) {
+  /// It will not become a checkpoint.
+  static Step.Over failed(CheckpointId id, KeepstoneException why) {
     return new Step.Over(new Ended.Failed(id.toString(), why), why);
   }
 

@@ -10,6 +10,7 @@ import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.reference.Which;
 import dev.keepstone.store.retention.KeepRules;
 import dev.keepstone.store.run.Run;
+import dev.keepstone.store.start.Attendance;
 import dev.keepstone.store.start.Started;
 import dev.keepstone.store.start.Starts;
 import dev.keepstone.store.verify.Verify;
@@ -29,6 +30,9 @@ final class Starting {
   /// How long a start waits for what the dead left. A store that takes longer is stuck; then the
   /// start goes on from what is committed.
   private static final long DRAIN_MILLIS = TimeUnit.MINUTES.toMillis(30);
+
+  /// Beyond it ranks look for the parent at the same time.
+  private static final long MOST_PATIENCE_SECONDS = 60;
 
   private static final Set<String> WORDS = Set.of("latest", "must", "fresh");
 
@@ -53,11 +57,14 @@ final class Starting {
     requireRules(request.policy());
     LiveRun live = agent.run(new RunKey(store, request.run()));
     Run run = live.open();
+    if (request.world() > 1) {
+      // Before anything that takes long: who is not seen here is taken not to see this store.
+      new Attendance(run, request.token())
+          .announce(request.rank(), request.world(), request.node(), node.nonce());
+    }
     drainTheDead(live);
     boolean hasCheckpoints = !run.look().visible().isEmpty();
-    Starts starts = new Starts(run, node.clock(), id -> defect(run, id), node.nonce());
-    Start joined = starts.join(request.token(), request.world(), wanted(run, request.wanted()));
-    Started started = starts.decide(joined);
+    Started started = decide(live, run, request);
     synchronized (roster) {
       trainer.local = request.local();
       trainer.membership =
@@ -72,10 +79,30 @@ final class Starting {
               Duration.ofMillis(request.commitTimeoutMs()));
       live.started(started.start());
     }
+    live.arrivals()
+        .joined(
+            request.token(),
+            started.start(),
+            request.world(),
+            node.nonce().equals(started.announced().nonce()),
+            request.node());
     if (request.rank() == 0) {
       live.policy(request.policy());
     }
     return answer(run, started, hasCheckpoints);
+  }
+
+  /// Of the ranks of a node one looks for the parent, and those of the k-th node only where nobody
+  /// has decided for k × 2 s.
+  private Started decide(LiveRun live, Run run, Request.Start request) {
+    Starts starts = new Starts(run, node.clock(), id -> defect(run, id), node.nonce());
+    Start.Wanted wanted = wanted(run, request.wanted());
+    Start joined = starts.join(request.token(), request.world(), wanted);
+    long order = Math.ceilDiv(request.rank(), request.local());
+    starts.awaitDecision(joined, Duration.ofSeconds(Math.min(2 * order, MOST_PATIENCE_SECONDS)));
+    synchronized (live.deciding()) {
+      return starts.decide(joined);
+    }
   }
 
   /// Rules that are misread would delete what they were to keep: better no start at all.

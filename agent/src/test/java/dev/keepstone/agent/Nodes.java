@@ -41,11 +41,20 @@ final class Nodes implements AutoCloseable {
     return start(256L << 20, Duration.ofSeconds(90), Disk.local());
   }
 
+  /// An agent for which time goes otherwise.
+  Agent start(StoreClock clock) throws IOException {
+    return start(256L << 20, Duration.ofSeconds(90), Disk.local(), clock);
+  }
+
   Agent start(long budget, Duration grace, Disk disk) throws IOException {
+    return start(budget, grace, disk, CLOCK);
+  }
+
+  private Agent start(long budget, Duration grace, Disk disk, StoreClock clock) throws IOException {
     AgentOptions options =
         new AgentOptions(directory, budget, null, Duration.ofMinutes(10), grace, scrubRate);
     // Another seed for each, as two agents have two nonces.
-    Agent started = Agent.start(options, Node.of(disk, CLOCK, new Random(seed * 100 + agents++)));
+    Agent started = Agent.start(options, Node.of(disk, clock, new Random(seed * 100 + agents++)));
     agent = started;
     return started;
   }

@@ -178,7 +178,9 @@ final class RankTortureTest {
     long next = ++step;
     seats.forEach(seat -> seat.tell("save " + next));
     for (Seat seat : seats) {
-      assertThat(seat.hear(now + ", saving next")).as(now).contains("sealed " + next);
+      assertThat(seat.hear(now + ", saving next"))
+          .as("%s: rank %d", now, seat.rank)
+          .contains("sealed " + next);
     }
     awaitEnds(next, false);
     requireWhole(next);

@@ -2,6 +2,8 @@ package dev.keepstone.agent;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.keepstone.core.bytes.Disk;
+import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.tensor.Dtype;
 import dev.keepstone.core.tensor.Piece;
 import dev.keepstone.core.tensor.Shape;
@@ -14,12 +16,15 @@ import dev.keepstone.store.object.Start.Wanted;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.run.Run;
 import dev.keepstone.store.start.Starts;
+import dev.keepstone.store.tier.StoreClock;
 import dev.keepstone.store.verify.Verify;
+import dev.keepstone.testkit.FaultyDisk;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -31,6 +36,13 @@ import org.junit.jupiter.api.io.TempDir;
 final class RanksTest {
   private static final long ROWS = 1000;
   private static final long LONG_MS = 600_000;
+
+  /// Twenty seconds a second.
+  private static final StoreClock FAST =
+      StoreClock.of(
+          Nodes.CLOCK,
+          () -> 20 * Nodes.CLOCK.nanos(),
+          time -> Nodes.CLOCK.pause(time.dividedBy(20)));
 
   @TempDir Path store;
   private Nodes here;
@@ -197,6 +209,76 @@ final class RanksTest {
     Starts starts = new Starts(Stores.run(store), Nodes.CLOCK, Starts.Check.none());
     starts.decide(starts.join("t2", 2, Wanted.FRESH));
     assertThat(zero.await("1-10")).isInstanceOf(Ended.Fenced.class);
+  }
+
+  @Test
+  void aStoreThatIsNotSharedIsRefusedByTheNodeThatDoesNotSeeRankZero() throws Exception {
+    here.start();
+    there.start(FAST);
+    RawTrainer zero = here.trainer("0011223344556600");
+    trainers.add(zero);
+    zero.start(store.resolve("one"), "t1", 0, 2, LONG_MS);
+    RawTrainer one = there.trainer("0011223344556601");
+    trainers.add(one);
+    one.start(store.resolve("other"), "t1", 1, 2, LONG_MS);
+    one.register(layout(1, 2), null);
+    one.save(10);
+    Ended ended = one.await("1-10");
+    requireFailed(
+        ended, "the store is not shared: node node1 has ranks [1] of 2, and rank 0 has never come");
+    assertThat(((Ended.Failed) ended).error()).isInstanceOf(KeepstoneException.Refused.class);
+  }
+
+  @Test
+  void aRankZeroThatComesVeryLateIsWaitedFor() throws Exception {
+    here.start();
+    there.start(FAST);
+    RawTrainer one = rank(there, 1, 2, LONG_MS);
+    new EventsAwaited(there).of("absent", 1);
+    RawTrainer zero = rank(here, 0, 2, LONG_MS);
+    one.save(10);
+    zero.save(10);
+    assertThat(one.await("1-10")).isInstanceOf(Ended.Committed.class);
+    assertThat(zero.await("1-10")).isInstanceOf(Ended.Committed.class);
+    requireWhole("1-10");
+  }
+
+  @Test
+  void oneRanksFullDiskEndsTheSaveOfAllAndHarmsNothing() throws Exception {
+    AtomicBoolean full = new AtomicBoolean();
+    here.start();
+    there.start(
+        256L << 20,
+        Duration.ofSeconds(90),
+        new FaultyDisk(Disk.local())
+            .failing(
+                operation -> full.get() && operation.path().toString().endsWith(".safetensors"),
+                FaultyDisk.Fault.NO_SPACE));
+    RawTrainer zero = rank(here, 0, 2, LONG_MS);
+    RawTrainer one = rank(there, 1, 2, LONG_MS);
+    save(10, zero, one);
+    requireWhole("1-10");
+    full.set(true);
+    zero.save(20);
+    one.save(20);
+    requireFailed(zero.await("1-20"), "rank 1 refused, no-space");
+    assertThat(one.await("1-20"))
+        .isInstanceOfSatisfying(
+            Ended.Failed.class,
+            failed -> assertThat(failed.error()).isInstanceOf(KeepstoneException.NoSpace.class));
+    requireWhole("1-10");
+    full.set(false);
+    save(30, zero, one);
+    requireWhole("1-30");
+  }
+
+  private static void save(long step, RawTrainer... ranks) throws IOException {
+    for (RawTrainer rank : ranks) {
+      rank.save(step);
+    }
+    for (RawTrainer rank : ranks) {
+      assertThat(rank.await("1-" + step)).isInstanceOf(Ended.Committed.class);
+    }
   }
 
   /// Waits until an agent told of something.

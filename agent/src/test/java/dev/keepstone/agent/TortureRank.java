@@ -44,7 +44,7 @@ import org.jspecify.annotations.Nullable;
 /// anything that must not be                                   wrong <what>
 /// ```
 final class TortureRank {
-  static final Duration STAGING = Duration.ofSeconds(4);
+  static final Duration STAGING = Duration.ofSeconds(10);
   static final Duration COMMIT = Duration.ofSeconds(5);
   static final Duration PATIENCE = Duration.ofSeconds(20);
 
@@ -187,7 +187,7 @@ final class TortureRank {
         joined().refuse(step, "skipped", e.what());
         return true;
       });
-      said = "skipped " + step;
+      said = "skipped " + step + " " + e.what();
     }
     // What is captured is captured.
     set(-step);

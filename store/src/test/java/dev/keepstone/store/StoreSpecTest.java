@@ -14,6 +14,7 @@ import dev.keepstone.store.object.Decision;
 import dev.keepstone.store.object.Due;
 import dev.keepstone.store.object.End;
 import dev.keepstone.store.object.Hold;
+import dev.keepstone.store.object.Presence;
 import dev.keepstone.store.object.RunMarker;
 import dev.keepstone.store.object.Start;
 import dev.keepstone.store.object.StoreMarker;
@@ -57,7 +58,7 @@ final class StoreSpecTest {
       String line = matcher.group(2).replaceAll("\n *", "") + "\n";
       examples.put(matcher.group(1), line.getBytes(StandardCharsets.UTF_8));
     }
-    assertThat(examples).hasSize(18);
+    assertThat(examples).hasSize(19);
     return examples;
   }
 
@@ -74,6 +75,7 @@ final class StoreSpecTest {
     return switch (name) {
       case "marker" -> StoreMarker.decode(bytes, name).encode();
       case "run" -> RunMarker.decode(bytes, name).encode();
+      case "rank" -> Presence.decode(bytes, name).encode();
       case "start" -> Start.decode(bytes, name).encode();
       case "parent" -> Decision.decode(bytes, name).encode();
       case "part", "part-user", "refusal" -> PartRecord.decode(bytes, name).encode();

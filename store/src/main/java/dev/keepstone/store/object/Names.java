@@ -35,6 +35,7 @@ public record Names(String run) {
   private static final long MOST_BATCHES = (1L << 53) - 1;
   private static final String END = ".end.json";
   private static final String PROBE = "probe.";
+  private static final String RANK = "rank-";
 
   public Names {
     requireRun(run);
@@ -64,6 +65,23 @@ public record Names(String run) {
   /// Somebody's wish for the k-th of them.
   public String ask(int number, int k) {
     return starts() + "/" + number + ".ask-" + k + JSON;
+  }
+
+  /// @param launch 16 hex digits
+  public String ranksHere(String launch) {
+    return run + "/ranks/" + launch;
+  }
+
+  /// A rank that has come to this store.
+  public String rankHere(String launch, int rank) {
+    return ranksHere(launch) + "/" + RANK + rank(rank) + JSON;
+  }
+
+  /// The rank whose presence has this file name.
+  public static Optional<Integer> rankHereOf(String file) {
+    return file.startsWith(RANK)
+        ? partOf("part-" + file.substring(RANK.length()))
+        : Optional.empty();
   }
 
   public String manifests() {

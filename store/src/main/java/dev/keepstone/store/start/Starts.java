@@ -34,6 +34,8 @@ public final class Starts {
 
   private static final Duration ATTEMPT_POLL = Duration.ofMillis(200);
 
+  private static final Duration DECISION_POLL = Duration.ofMillis(100);
+
   private final Run run;
   private final StoreClock clock;
   private final Check check;
@@ -127,6 +129,14 @@ public final class Starts {
           "give every launch a token of its own, and all its ranks the same world size");
     }
     return start;
+  }
+
+  /// Waits until another rank has decided, at most so long: of many ranks few need to look.
+  public void awaitDecision(Start joined, Duration patience) {
+    long begin = clock.nanos();
+    while (run.decision(joined.number()).isEmpty() && clock.nanos() - begin < patience.toNanos()) {
+      clock.pause(DECISION_POLL);
+    }
   }
 
   /// Decides what a start goes on from, or learns what another rank decided.
