@@ -84,6 +84,8 @@ class Plan:
         keepstone: dict[str, Any] = {"rng": holes.next()} if asked.rng else {}
         keepstone["threads"] = holes.next()
         keepstone["modules"] = builder.modules
+        if self.loaders:
+            keepstone["loaders"] = holes.next()
         self.template = {"state": tree, "keepstone": keepstone}
 
     def collect(self, state: dict[Any, Any]) -> tuple[list[Any], list[Any]]:
@@ -102,6 +104,8 @@ class Plan:
             values.append(_state.encode(_rng.snapshot(), "rng"))
         torch = _dtypes.torch()
         values.append(torch.get_num_threads() if torch is not None else None)
+        if self.loaders:
+            values.append(_state.encode({loader.name: loader.where() for loader in self.loaders}, "loaders"))
         return self._cuts.of(tensors), values
 
     def same_layout(self, other: Plan) -> bool:

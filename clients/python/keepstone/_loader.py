@@ -110,6 +110,48 @@ class Loader:
             self.loader.sampler.set_epoch(state["sampler_epoch"])
         self._after_skip = state["generators"]
 
+    def where(self) -> dict[str, Any]:
+        """Where this rank's loader stands, for a restore on another number of ranks."""
+        return {"epoch": self._epoch, "position": self._position, "batch": self._batch(), "replicas": self._replicas()}
+
+    def merge(self, saved: list[dict[str, Any]]) -> Optional[int]:
+        """The position here that goes on behind all samples that the ranks that saved had handed out; None between epochs.
+
+        Exact where every rank's sampler takes its part of one common order, as `DistributedSampler` does; all else is refused.
+        """
+        positions = [one["position"] for one in saved]
+        if all(position is None for position in positions):
+            return None
+        on, first = f'state["{self.name}"]', saved[0]
+        if any(one != first for one in saved):
+            raise self._cannot(on, f"the ranks that saved stood at different batches ({positions})")
+        batch, replicas = self._batch(), self._replicas()
+        if batch is None or replicas is None or None in (first["batch"], first["replicas"]):
+            raise self._cannot(on, "its sampler is not a part of one common order, as that of DistributedSampler")
+        consumed, each = first["position"] * first["batch"] * first["replicas"], batch * replicas
+        if consumed % each:
+            raise self._cannot(on, f"{consumed} samples of the epoch are consumed, which is no multiple of {each} = {batch} x {replicas} ranks")
+        return int(consumed // each)
+
+    def _cannot(self, on: str, why: str) -> Refused:
+        return Refused(
+            f"the position of a loader does not carry over to another number of ranks: {why}",
+            on,
+            f'leave it out and begin the epoch anew: restore(state, exclude="{self.name}"); or save at the end of an epoch',
+        )
+
+    def move_to(self, position: int) -> None:
+        """Takes another position for the one that was restored."""
+        self._position = position
+
+    def _batch(self) -> Optional[int]:
+        size = getattr(self.loader, "batch_size", None)
+        return size if isinstance(size, int) else None
+
+    def _replicas(self) -> Optional[int]:
+        replicas = getattr(getattr(self.loader, "sampler", None), "num_replicas", None)
+        return replicas if isinstance(replicas, int) else None
+
     def resume_with(self, save_state: Optional[dict[str, Any]]) -> list[str]:
         """The random state of the save, to be set after skipping; returns what may not come back exactly, in words."""
         self._save_state = save_state if self._resume else None

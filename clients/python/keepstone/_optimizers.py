@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Optional
 
 from . import _modules, _state
@@ -55,6 +56,7 @@ class _Filling:
 
     def plan(self) -> Finish:
         filling, optimizer = self._filling, self._optimizer
+        self._complete()
         saved_names, names = set(self._saved_names), set(self._names)
         filling.missing += [
             f"{self._path}: parameter {name}" for name in self._names if name not in saved_names and self._chosen(name)
@@ -96,8 +98,31 @@ class _Filling:
 
         return finish
 
+    def _complete(self) -> None:
+        """Names what other ranks alone have saved of the parameters here: another part of a pipeline, which this rank's tree does not name."""
+        absent = {name for name in self._names if name not in self._node["state"]}
+        components = {
+            leaf["component"] for slots in self._node["state"].values() if isinstance(slots, dict)
+            for leaf in slots.values() if isinstance(leaf, dict) and leaf.get("~") == "tensor"
+        }  # fmt: skip
+        if not absent or len(components) != 1:
+            return
+        (component,) = components
+        for of, name in self._filling.tensors:
+            parameter, _, slot = name.rpartition(".")
+            if of == component and parameter in absent:
+                leaf = {"~": "tensor", "component": component, "name": name}
+                self._node["state"].setdefault(parameter, {})[slot] = leaf
+                if parameter not in self._saved_names:
+                    self._saved_names.append(parameter)
+
     def _chosen(self, name: str) -> bool:
-        return self._filling.chosen(_state.child(self._path, name))
+        return self._filling.chosen(_state.child(self._path, name)) or any(
+            self._slot_chosen(name, key) for key in self._node["state"].get(name, ())
+        )
+
+    def _slot_chosen(self, name: str, key: str) -> bool:
+        return self._filling.chosen(_state.child(_state.child(self._path, name), key))
 
     def _same_groups(self) -> bool:
         """Whether the groups are those of the save; says how they differ where the parameters alone are the same."""
@@ -136,6 +161,10 @@ class _Filling:
             return self._filling.new(saved, self._place(first.name))
         fills: dict[str, Finish] = {}
         for key, leaf in saved.items():
+            if not self._slot_chosen(first.name, key):
+                if key in live:
+                    fills[key] = partial(live.get, key)
+                continue
             leaves = [(one, slots[key]) for one, slots in found if key in slots]
             if first.part is not None and key != "step":
                 fill = self._flat(leaves, live.get(key), key)

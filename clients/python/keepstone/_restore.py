@@ -46,8 +46,11 @@ class Filling:
         self.mismatched: list[str] = []
         self.parameters = _modules.ParameterNames()
         self.loaders: list[Loader] = []
+        self.merged: list[str] = []  # what became of rank-local state on another number of ranks
+        self._positions: list[tuple[Loader, int]] = []
         self._selection, self._names, self._warm = selection or Selection(), names or Names(None), warm
         self.moves = Moves(self._names, {}, ())
+        self._members: dict[str, Any] = {}  # of each module by path: its component, and what it holds
         self._made: dict[int, Any] = {}  # by id of the leaf in the tree
         self._landed: dict[tuple[int, Key], Finish] = {}
         self._finish: Finish = lambda: None
@@ -55,7 +58,7 @@ class Filling:
     def begin(self, state: dict[Any, Any], tree: Any) -> None:
         """Goes through the live state and the tree of a checkpoint."""
         survey = Survey(state)
-        self.parameters = survey.parameters
+        self.parameters, self._members = survey.parameters, survey.members
         self.loaders = [one for one in survey.loaders if self.chosen(f'state["{one.name}"]')]
         saved = tree.get("state", {})
         self.moves = Moves(self._names, saved, tree.get("keepstone", {}).get("modules", {}))
@@ -82,7 +85,24 @@ class Filling:
 
     def finish(self) -> Any:
         """After the wanted memory is filled: hands everything over and returns the state."""
-        return self._finish()
+        state = self._finish()
+        for loader, position in self._positions:
+            loader.move_to(position)
+        return state
+
+    def merge_loaders(self, saved: list[dict[str, Any]]) -> None:
+        """Loaders that other ranks saved, of whom `saved` has the client's own part of each tree."""
+        for loader in self.loaders:
+            found = [one.get("loaders", {}).get(loader.name) for one in saved]
+            if any(one is None for one in found):
+                continue  # not there, which is noted as missing
+            where = [_state.decode(one, f"loader {loader.name}", self._take) for one in found]
+            position = loader.merge(where)
+            if position is not None:
+                self._positions.append((loader, position))
+                self.merged.append(
+                    f'state["{loader.name}"]: {len(saved)} ranks had consumed {where[0]["position"]} batches of {where[0]["batch"]} each; it goes on at batch {position}'
+                )
 
     def chosen(self, path: str) -> bool:
         """Whether the value at this path is one of those to be restored."""
@@ -146,8 +166,9 @@ class Filling:
                 return lambda: module
             return self.mismatch(module, path, "a module here, another kind of value in the checkpoint")
         _modules.settle(module)
+        component, members = self._members[path]
         seen: set[str] = set()
-        for member in _modules.members(module):
+        for member in members:
             seen.add(member.name)
             place = _state.child(path, member.name)
             if not self.chosen(place):
@@ -155,6 +176,9 @@ class Filling:
             leaf = self._leaf_of(node, member.name, place)
             if leaf is None and member.kept != member.name and self._leaf_of(node, member.kept, _state.child(path, member.kept)) is not None:
                 continue  # tied here, and not listed where it was saved
+            if leaf is None and (component, member.kept) in self.tensors and not self.moves.gone(dotted(place)):
+                # Another rank's part of a pipeline, which this rank's tree does not name.
+                leaf = {"~": "tensor", "component": component, "name": member.kept}
             if leaf is None or word_of(leaf) != "tensor":
                 self.missing.append(place)
             else:

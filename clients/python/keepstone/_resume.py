@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from typing import Any, NamedTuple, Optional
 
 from . import _dtypes, _rng, _sources, _state
-from ._errors import Busy, IntegrityError, NotFound, Refused
+from ._errors import Busy, IntegrityError, KeepstoneError, NotFound, Refused
 from ._load import first_whole, read_tensors
+from ._ranks import Ranks
 from ._restore import Filling
 from ._results import Restored
 from ._selection import Names, Patterns, Renaming, Selection
@@ -23,6 +25,8 @@ _log = logging.getLogger("keepstone")
 _FALLS_BACK = ("latest", "must", "best", "last-good")
 # How often a restore that was too slow for the ranks it shares a reading with begins again; alone, it cannot be too slow.
 _OPENINGS = 3
+# How long ranks wait for the slowest one's bytes.
+_MEETING_SECONDS = 3600.0
 
 
 class Taken(NamedTuple):
@@ -35,14 +39,29 @@ class Taken(NamedTuple):
     rng: bool = True
 
 
+class Outcome(NamedTuple):
+    """A restore as far as the bytes are there and nothing is handed over yet."""
+
+    filling: Filling
+    tree: dict[str, Any]
+    about: dict[str, Any]  # id, step, metrics; of an agent also world and others
+    source: str
+
+
 class Resume:
     """One call of `restore`."""
 
-    def __init__(self, store: str, run: str, state: dict[Any, Any], wanted: str, taken: Taken) -> None:
+    def __init__(
+        self, store: str, run: str, state: dict[Any, Any], wanted: str, taken: Taken, ranks: Optional[Ranks] = None
+    ) -> None:
         self._store, self._run, self._state, self._wanted, self._taken = store, run, state, wanted, taken
+        self._ranks = ranks
 
     def through(self, session: Session) -> Optional[Restored]:
-        """Restores the parent of this start; where that turns out damaged, of one that goes on from the checkpoint before."""
+        """Restores the parent of this start; where that turns out damaged, of one that goes on from the checkpoint before.
+
+        All ranks restore the same: where one finds damage, all leave that start and meet in the next.
+        """
         damage: list[str] = []
         while True:
             answer = session.start(self._wanted)
@@ -53,10 +72,7 @@ class Resume:
                     _log.warning("keepstone: %s", warning)
                 return None
             try:
-                try:
-                    return self._opened(session, parent, damage or passed)
-                except ConnectionLost:  # the agent died in the middle; another one begins from the beginning
-                    return self._opened(session, parent, damage or passed)
+                found = self._agreed(session, parent, len(damage))
             except IntegrityError as damaged:
                 # The agent has written down what it found, so that the next start passes this one over. Who asked for this very one gets no other.
                 if self._wanted not in _FALLS_BACK:
@@ -65,15 +81,44 @@ class Resume:
                 if session.start(self._wanted)["parent"] == parent:
                     raise
                 damage.append(f"checkpoint {parent} is damaged, an earlier one is restored instead: {damaged.what} ({damaged.on})")
+                continue
+            return self._hand_over(found, damage or passed)
 
-    def _opened(self, session: Session, id: str, warnings: list[str]) -> Restored:
+    def _agreed(self, session: Session, parent: str, attempt: int) -> Outcome:
+        """What this rank got of the checkpoint, once all ranks got theirs. Damage that one found is raised by all."""
+        found, word = None, _WHOLE
+        occasion = f"the restore of {parent}, attempt {attempt + 1} of this start"
+        try:
+            try:
+                found = self._opened(session, parent)
+            except ConnectionLost:  # the agent died in the middle; another one begins from the beginning
+                found = self._opened(session, parent)
+        except IntegrityError as damaged:
+            if self._ranks is None or not self._ranks.can_agree:
+                raise
+            word = json.dumps([damaged.what, damaged.on, damaged.next])
+        except KeepstoneError as failed:
+            if self._ranks is not None:
+                self._ranks.give_up(occasion, failed.what)
+            raise
+        if self._ranks is not None and self._ranks.can_agree:
+            word = self._ranks.agree(occasion, word, _first_damage, _MEETING_SECONDS)
+        if word != _WHOLE:
+            raise IntegrityError(*json.loads(word))
+        assert found is not None
+        return found
+
+    def _opened(self, session: Session, id: str) -> Outcome:
         answer = session.open(id)
         try:
             tensors = _sources.listed(answer["tensors"])
             tree = answer["state"]
             filling = self._filling(tensors, tree, f"{os.path.join(self._store, self._run)}@{id}")
+            others = answer.get("others")
+            if others is not None:
+                filling.merge_loaders(others)
             from_memory = _filled(session, id, tensors, filling)
-            return self._hand_over(filling, tree, answer, "memory" if from_memory else "store", warnings)
+            return Outcome(filling, tree, answer, "memory" if from_memory else "store")
         finally:
             session.done()
 
@@ -98,21 +143,26 @@ class Resume:
             raise
 
         def restore(id: Id) -> Restored:
-            filling, tree, about = self._read(run, id, f"{os.path.join(self._store, self._run)}@{id}")
-            return self._hand_over(filling, tree, about, "store", [])
+            return self._hand_over(self._read(run, id, f"{os.path.join(self._store, self._run)}@{id}"), [])
 
         return first_whole(found, restore)
 
-    def _read(
-        self, run: Run, id: Id, on: str, warm: bool = False
-    ) -> tuple[Filling, dict[str, Any], dict[str, Any]]:
+    def _read(self, run: Run, id: Id, on: str, warm: bool = False) -> Outcome:
         """Fills what is wanted straight from the files of a store."""
         checkpoint = run.checkpoint(id)
         tensors = stored_tensors(checkpoint.pieces())
-        tree = checkpoint.tree()
+        world, rank = len(checkpoint.parts), 0
+        about: dict[str, Any] = {"id": str(id), "step": id.step, "metrics": checkpoint.manifest.get("metrics", {})}
+        if self._ranks is not None and world == self._ranks.world:
+            rank = self._ranks.rank
+        elif not warm:
+            about["others"] = [checkpoint.tree(other).get("keepstone", {}) for other in range(world)]
+        tree = checkpoint.tree(rank)
         filling = self._filling(tensors, tree, on, warm)
+        if "others" in about:
+            filling.merge_loaders(about["others"])
         read_tensors(checkpoint, tensors, filling.wanted)
-        return filling, tree, {"id": str(id), "step": id.step, "metrics": checkpoint.manifest.get("metrics", {})}
+        return Outcome(filling, tree, about, "store")
 
     def warm(self, reference: str) -> Restored:
         """Fills a fresh start from another run: what it learnt, and nothing of where it was. Its step is 0."""
@@ -125,20 +175,19 @@ class Resume:
         run, found = resolve(reference)
 
         def restore(id: Id) -> Restored:
-            filling, _, about = self._read(run, id, f"{reference} ({id})", warm=True)
+            filling = self._read(run, id, f"{reference} ({id})", warm=True).filling
             _log.info("keepstone: a fresh start, filled from %s of %s", id, reference)
             return Restored(
-                step=0, id=about["id"], metrics={}, source="store", state=filling.finish(),
+                step=0, id=str(id), metrics={}, source="store", state=filling.finish(),
                 missing=filling.missing, unexpected=filling.unexpected, mismatched=filling.mismatched,
             )  # fmt: skip
 
         return first_whole(found, restore)
 
-    def _hand_over(
-        self, filling: Filling, tree: dict[str, Any], about: dict[str, Any], source: str, before: list[str]
-    ) -> Restored:
+    def _hand_over(self, found: Outcome, before: list[str]) -> Restored:
+        filling, about = found.filling, found.about
         state = filling.finish()
-        beside = tree.get("keepstone", {})
+        beside = found.tree.get("keepstone", {})
         metrics = _state.decode(about.get("metrics") or {}, "metrics", _no_tensor)
         warnings = list(before)
         torch = _dtypes.torch()
@@ -150,6 +199,13 @@ class Resume:
         random_state = None
         if self._taken.rng and "rng" in beside:
             random_state = _state.decode(beside["rng"], "rng", _no_tensor)
+            if "others" in about:
+                rank, world = (0, 1) if self._ranks is None else (self._ranks.rank, self._ranks.world)
+                random_state = _rng.seeded(json.dumps(about["others"][0].get("rng")), about["step"], rank)
+                warnings.append(
+                    f"saved by {len(about['others'])} ranks, running with {world}: random state is seeded anew, from that of rank 0, the step and this rank"
+                )
+        warnings += filling.merged
         for loader in filling.loaders:
             warnings += loader.resume_with(random_state)
         if random_state is not None:  # last: everything before may draw
@@ -160,13 +216,21 @@ class Resume:
             step=about["step"],
             id=about["id"],
             metrics=metrics,
-            source=source,
+            source=found.source,
             state=state,
             missing=filling.missing,
             unexpected=filling.unexpected,
             mismatched=filling.mismatched,
             warnings=warnings,
         )
+
+
+# What a rank says that got everything; else it says what is damaged.
+_WHOLE = "whole"
+
+
+def _first_damage(words: list[str]) -> str:
+    return next((word for word in words if word != _WHOLE), _WHOLE)
 
 
 def _filled(session: Session, id: str, tensors: dict[Key, Stored], filling: Filling) -> bool:

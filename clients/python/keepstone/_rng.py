@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import sys
 from typing import Any
@@ -24,6 +25,25 @@ def snapshot() -> dict[str, Any]:
                 GeneratorState("torch", cuda.cpu().numpy().tobytes()) for cuda in torch.cuda.get_rng_state_all()
             ]
     return state
+
+
+def seeded(origin: str, step: int, rank: int) -> dict[str, Any]:
+    """Random state for a rank that has none of its own in the checkpoint: of `origin` (the saved state of another), step and rank, the same in every attempt.
+
+    Leaves the process's random state as it is.
+    """
+    before = snapshot()
+    seed = int.from_bytes(hashlib.sha256(f"{origin}:{step}:{rank}".encode()).digest()[:8], "little") >> 1
+    random.seed(seed)
+    if _dtypes.numpy() is not None:
+        _dtypes.numpy().random.seed([seed & 0xFFFFFFFF, seed >> 32])
+    torch = _dtypes.torch()
+    if torch is not None:
+        torch.manual_seed(seed)
+    try:
+        return snapshot()
+    finally:
+        apply(before)
 
 
 def apply(state: dict[str, Any]) -> list[str]:

@@ -231,9 +231,9 @@ class Checkpoint:
             raise IntegrityError(f"{file!r} is no name of a stored object", self.directory)
         return file
 
-    def tree(self) -> dict[str, Any]:
-        """The state tree's JSON of rank 0: the trainer's under `state`, the client's own under `keepstone`."""
-        path = self._path(self.parts[0]["state"]["file"])
+    def tree(self, rank: int = 0) -> dict[str, Any]:
+        """The state tree's JSON that a rank saved: the trainer's under `state`, the client's own under `keepstone`."""
+        path = self._path(self.parts[rank]["state"]["file"])
         open_stored(path).close()
         tree = read_object(path, "state").get("tree")
         if not isinstance(tree, dict):

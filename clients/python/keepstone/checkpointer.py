@@ -169,7 +169,8 @@ class Checkpointer:
                     "make a new Checkpointer",
                 )
             wanted = _WANTED[self._resume] if which is None else str(which)
-            resume = Resume(self._store, self._run, state, wanted, Taken(strict, include, exclude, map, self._rng))
+            taken = Taken(strict, include, exclude, map, self._rng)
+            resume = Resume(self._store, self._run, state, wanted, taken, self._ranks)
             restored = self._restore(resume, wanted)
             return resume.warm(os.fspath(init_from)) if restored is None and init_from is not None else restored
 
