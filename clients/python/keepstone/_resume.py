@@ -210,8 +210,9 @@ class Resume:
             warnings += loader.resume_with(random_state)
         if random_state is not None:  # last: everything before may draw
             warnings += _rng.apply(random_state)
-        for warning in warnings:
-            _log.warning("keepstone: %s", warning)
+        if self._ranks is None or self._ranks.rank == 0:  # all ranks have the same to tell
+            for warning in warnings:
+                _log.warning("keepstone: %s", warning)
         return Restored(
             step=about["step"],
             id=about["id"],
