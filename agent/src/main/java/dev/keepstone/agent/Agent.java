@@ -15,12 +15,14 @@ import dev.keepstone.segment.place.AgentDirectory;
 import dev.keepstone.segment.place.AgentInfo;
 import dev.keepstone.segment.place.Outlives;
 import dev.keepstone.segment.wire.Answer;
+import dev.keepstone.segment.wire.Request;
 import dev.keepstone.store.reference.CheckpointId;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Instant;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -48,7 +50,7 @@ final class Agent implements AutoCloseable {
   private final @Nullable Scrubbing scrubbing;
   private final Outlives outlives = Lifespan.here(System.getenv());
   private final long pid = ProcessHandle.current().pid();
-  private final long budget;
+  private final Budget budget;
   private final CountDownLatch stopped = new CountDownLatch(1);
   private final CountDownLatch ended = new CountDownLatch(1);
   private volatile boolean atOnce;
@@ -62,12 +64,8 @@ final class Agent implements AutoCloseable {
     this.directory = options.directory();
     this.events = new EventLog(directory.path(), node.clock(), options.echo());
     this.roster = new Roster(events, node.clock());
-    Long asked = options.budget();
-    this.budget =
-        asked != null
-            ? asked
-            : Registration.defaultBudget(node.disk(), directory, Memory.usableBytes());
-    this.registration = new Registration(directory, roster, events, node.disk(), budget);
+    this.budget = new Budget(directory, roster, events, node, options.budget());
+    this.registration = new Registration(directory, roster, events, budget);
     this.starting = new Starting(this, node);
     this.restores = new Restores(directory, roster, events, node);
     this.leftovers = new Leftovers(roster);
@@ -118,7 +116,7 @@ final class Agent implements AutoCloseable {
             .put("nonce", node.nonce())
             .put("version", VERSION)
             .put("outlives", outlives.word())
-            .put("budget", budget)
+            .put("budget", budget.bytes())
             .build());
     new Adoption(directory, this, events, node.clock()).adopt();
     server = Server.open(directory, node.nonce(), events, () -> new Verbs(this));
@@ -294,7 +292,7 @@ final class Agent implements AutoCloseable {
   }
 
   Answer.Hello greeting() {
-    return new Answer.Hello(node.nonce(), pid, VERSION, budget, outlives);
+    return new Answer.Hello(node.nonce(), pid, VERSION, budget.bytes(), outlives);
   }
 
   /// The run of that name, known from now on.
@@ -329,18 +327,49 @@ final class Agent implements AutoCloseable {
     return new CheckpointId(owner.start(), seal.step());
   }
 
-  /// Sets the drains' limit of a run that is known.
-  void rate(RunKey key, @Nullable Long bytesPerSecond) {
+  /// Sets how fast the drains of a run go that is known.
+  void rate(RunKey key, Request.Rate rate) {
     LiveRun run = roster.run(key);
     if (run == null) {
       throw new KeepstoneException.NotFound(
           "this agent has nothing to do with that run", key.toString(), "keepstone agent status");
     }
-    run.pace().limit(bytesPerSecond);
+    run.pace().limit(rate.limitRate());
+    if (rate.gentle() != null) {
+      run.pace().gentle(rate.gentle());
+    }
   }
 
   Restores restores() {
     return restores;
+  }
+
+  /// Something that a trainer waits for.
+  interface Wait {
+    boolean await() throws InterruptedException;
+  }
+
+  /// A trainer waits until a slot comes free: back-pressure, which is told.
+  boolean tellWaiting(Trainer trainer, Wait wait) throws InterruptedException {
+    Membership member = trainer.member();
+    LiveRun run = run(member.run());
+    long begun = node.clock().nanos();
+    List<CheckpointId> underWay = run.underWay();
+    events.add(
+        "held-up",
+        run.fields()
+            .put("rank", member.rank())
+            .put("why", "slots")
+            .put("by", underWay.isEmpty() ? "" : underWay.getFirst().toString())
+            .build());
+    try {
+      return wait.await();
+    } finally {
+      double ms = Roster.millis(node.clock().nanos() - begun);
+      events.add(
+          "went-on",
+          run.fields().put("rank", member.rank()).put("why", "slots").put("ms", ms).build());
+    }
   }
 
   Leftovers leftovers() {
@@ -352,10 +381,10 @@ final class Agent implements AutoCloseable {
         pid,
         directory.socket().toString(),
         outlives,
-        budget,
+        budget.bytes(),
         roster.used(null),
         Memory.residentBytes(),
-        registration.free(),
+        budget.free(),
         roster.runs().stream().map(LiveRun::status).map(events.figures()::complete).toList(),
         leftovers.segments());
   }

@@ -1,7 +1,6 @@
 package dev.keepstone.agent;
 
 import dev.keepstone.agent.events.EventLog;
-import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.segment.file.SegmentFile;
 import dev.keepstone.segment.file.SegmentHead;
@@ -12,7 +11,8 @@ import dev.keepstone.segment.place.AgentDirectory;
 import dev.keepstone.segment.wire.Answer;
 import dev.keepstone.segment.wire.Request;
 import dev.keepstone.store.retention.KeepRules;
-import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -25,15 +25,12 @@ final class Registration {
   private final AgentDirectory directory;
   private final Roster roster;
   private final EventLog events;
-  private final Disk disk;
-  private final long budget;
+  private final Budget budget;
 
-  /// @param budget bytes for all segments of this agent
-  Registration(AgentDirectory directory, Roster roster, EventLog events, Disk disk, long budget) {
+  Registration(AgentDirectory directory, Roster roster, EventLog events, Budget budget) {
     this.directory = directory;
     this.roster = roster;
     this.events = events;
-    this.disk = disk;
     this.budget = budget;
   }
 
@@ -60,8 +57,8 @@ final class Registration {
             member.owner(trainer.client, number),
             request.layout(),
             piece -> contains(steady, piece));
-    SegmentHead least = SegmentFile.size(layout, SegmentHead.MIN_SLOTS);
-    requirePossible(least, request.budget(), member);
+    Budget.Claim claim = claim(layout, request, member);
+    budget.requirePossible(claim);
     if (request.limitRate() != null) {
       // Null leaves what the agent was started with, or what an operator set since.
       run.pace().limit(request.limitRate());
@@ -70,7 +67,14 @@ final class Registration {
     boolean made = false;
     try {
       retireOlder(trainer, member);
-      SegmentHead head = claim(layout, request, least, member, inherited);
+      SegmentHead head =
+          budget.claim(
+              claim,
+              () -> {
+                giveUpKept();
+                // What it saves to write is worth less than a save that waits.
+                roster.release(inherited);
+              });
       SegmentFile file;
       try {
         file = SegmentFile.create(directory.segment(trainer.client, number), layout, head.slots());
@@ -138,12 +142,7 @@ final class Registration {
 
   /// Whether another segment of that size would fit beside all that is there.
   boolean hasRoomBeside(LiveSegment segment) {
-    return segment.byteLength() <= Math.min(budget - roster.used(null), memory());
-  }
-
-  /// Bytes that another segment may have now.
-  long free() {
-    return Math.max(0, Math.min(budget - roster.used(null), memory()));
+    return segment.byteLength() <= budget.free();
   }
 
   private static Answer.Register answer(LiveSegment segment, LiveRun run) {
@@ -164,23 +163,6 @@ final class Registration {
         KeepRules.read(layout.owner().policy()).most());
   }
 
-  /// The most that this run's segments, and all segments, may have.
-  private long limit(@Nullable Long ofRun) {
-    return ofRun == null ? budget : Math.min(ofRun, budget);
-  }
-
-  private void requirePossible(SegmentHead least, @Nullable Long ofRun, Membership member) {
-    long limit = limit(ofRun);
-    if (least.fileBytes() > limit) {
-      throw new KeepstoneException.Refused(
-          "two slots need " + least.fileBytes() + " bytes of shared memory, the budget is " + limit,
-          "run " + member.run() + ", rank " + member.rank(),
-          ofRun != null && ofRun < budget
-              ? "raise the budget of the checkpointer to at least " + least.fileBytes()
-              : "start the agent with --budget " + least.fileBytes() + " or more");
-    }
-  }
-
   /// Segments of this rank that the new one replaces: the trainer's own, and those of trainers of
   /// this run that died. They go when what is sealed in them has ended.
   private void retireOlder(Trainer trainer, Membership member) {
@@ -195,57 +177,13 @@ final class Registration {
     roster.sweep();
   }
 
-  /// Waits until the segment fits and promises its bytes, with as many of the slots asked for as
-  /// fit, two at least.
-  private SegmentHead claim(
-      Layout layout,
-      Request.Register request,
-      SegmentHead least,
-      Membership member,
-      @Nullable Previous inherited)
-      throws InterruptedException {
-    SegmentHead[] claimed = new SegmentHead[1];
-    boolean fits =
-        roster.await(
-            () -> {
-              long room = room(request.budget(), member);
-              if (least.fileBytes() > room) {
-                giveUpKept();
-                // What it saves to write is worth less than a save that waits.
-                roster.release(inherited);
-              }
-              for (int slots = request.slots(); slots >= SegmentHead.MIN_SLOTS; slots--) {
-                SegmentHead head = SegmentFile.size(layout, slots);
-                if (head.fileBytes() <= room) {
-                  claimed[0] = head;
-                  roster.reserve(head.fileBytes());
-                  return true;
-                }
-              }
-              return false;
-            },
-            request.timeoutMs());
-    if (!fits) {
-      throw noRoom(least, request, member);
+  /// The segment as a claim: with as many of the slots asked for as fit, two at least.
+  private static Budget.Claim claim(Layout layout, Request.Register request, Membership member) {
+    List<SegmentHead> sizes = new ArrayList<>();
+    for (int slots = request.slots(); slots >= SegmentHead.MIN_SLOTS; slots--) {
+      sizes.add(SegmentFile.size(layout, slots));
     }
-    return claimed[0];
-  }
-
-  private long room(@Nullable Long ofRun, Membership member) {
-    long room = budget - roster.used(null);
-    if (ofRun != null) {
-      room = Math.min(room, ofRun - roster.used(member.run()));
-    }
-    return Math.min(room, memory());
-  }
-
-  /// What the file system of the segments still has.
-  private long memory() {
-    try {
-      return disk.usableBytes(directory.path());
-    } catch (IOException e) {
-      throw KeepstoneException.from(e, "look for space", directory.path().toString());
-    }
+    return new Budget.Claim(member, sizes, request.budget(), request.timeoutMs());
   }
 
   /// What dead trainers left stays for a quick restore only while nobody needs the space. The next
@@ -258,39 +196,5 @@ final class Registration {
         }
       }
     }
-  }
-
-  private KeepstoneException noRoom(
-      SegmentHead least, Request.Register request, Membership member) {
-    long memory = memory();
-    String on = "run " + member.run() + ", rank " + member.rank();
-    synchronized (roster) {
-      boolean waiting = roster.used(null) > 0;
-      if (least.fileBytes() > memory && !waiting) {
-        return new KeepstoneException.Refused(
-            "two slots need "
-                + least.fileBytes()
-                + " bytes of shared memory, "
-                + directory.path()
-                + " has "
-                + memory,
-            on,
-            "make /dev/shm larger, or set KEEPSTONE_AGENT_DIR to a place that has the space");
-      }
-      return new KeepstoneException.Busy(
-          "two slots need "
-              + least.fileBytes()
-              + " bytes of shared memory, free are "
-              + Math.max(0, room(request.budget(), member)),
-          on,
-          "wait until older saves are durable, or raise the budget; then register again");
-    }
-  }
-
-  /// The budget where none was given: half of what the segments' file system has, and no more than
-  /// half of the memory that this process may use.
-  static long defaultBudget(Disk disk, AgentDirectory directory, long memoryBytes)
-      throws IOException {
-    return Math.min(disk.usableBytes(directory.path()), memoryBytes) / 2;
   }
 }

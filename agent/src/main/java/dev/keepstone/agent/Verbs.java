@@ -13,6 +13,7 @@ import dev.keepstone.store.reference.Which;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /// One connection's conversation: every verb of docs/spec/wire.md.
@@ -157,8 +158,7 @@ final class Verbs implements Talk {
             .orElseThrow(() ->
                 new KeepstoneException.Refused(
                     "no layout is registered", "client " + greeted().client, "register first"));
-    boolean lent =
-        roster.await(() -> segment.retired || segment.slots.lent() != Slots.NONE, timeoutMs);
+    boolean lent = awaitSlot(segment, timeoutMs);
     synchronized (roster) {
       int slot = segment.slots.lent();
       if (slot != Slots.NONE) {
@@ -172,6 +172,15 @@ final class Verbs implements Talk {
               segment.path().toString(),
               "save less often, or let drains go faster");
     }
+  }
+
+  /// Whether a slot is lent, or none ever will be; a wait for one is told.
+  private boolean awaitSlot(LiveSegment segment, long timeoutMs) throws InterruptedException {
+    BooleanSupplier over = () -> segment.retired || segment.slots.lent() != Slots.NONE;
+    if (roster.await(over, 0)) {
+      return true;
+    }
+    return agent.tellWaiting(greeted(), () -> roster.await(over, timeoutMs));
   }
 
   private Answer.Sealed sealed(Request.Sealed sealed) {
@@ -335,7 +344,7 @@ final class Verbs implements Talk {
   }
 
   private Answer.Ok rate(Request.Rate rate) {
-    agent.rate(new RunKey(Path.of(rate.store()), rate.run()), rate.limitRate());
+    agent.rate(new RunKey(Path.of(rate.store()), rate.run()), rate);
     return new Answer.Ok();
   }
 

@@ -178,7 +178,7 @@ class MetricsTest {
       assertThat(save.phase()).isIn("sealed", "draining");
       assertThat(run.held()).isEqualTo(trainer.registered().fileBytes());
       assertThat(run.limitRate()).isEqualTo(1L << 20);
-      trainer.ask(new Request.Rate(store.toString(), "run", null));
+      trainer.ask(new Request.Rate(store.toString(), "run", null, null));
       trainer.await("1-10");
       RunStatus after = trainer.ask(new Request.Status()).runs().getFirst();
       assertThat(after.saves()).isEmpty();
@@ -204,7 +204,7 @@ class MetricsTest {
       assertThat(left.fate()).isEqualTo("drains, then stays for a restart");
       Answer.Free early = other.ask(new Request.Free(null, null));
       assertThat(early).isEqualTo(new Answer.Free(0, 1));
-      other.ask(new Request.Rate(store.toString(), "run", null));
+      other.ask(new Request.Rate(store.toString(), "run", null, null));
       while (other.ask(new Request.Status()).runs().getFirst().queue() > 0) {
         Thread.onSpinWait();
       }

@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.Comparator;
 import java.util.Random;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -55,6 +56,16 @@ final class Nodes implements AutoCloseable {
         new AgentOptions(directory, budget, null, Duration.ofMinutes(10), grace, scrubRate);
     // Another seed for each, as two agents have two nonces.
     Agent started = Agent.start(options, Node.of(disk, clock, new Random(seed * 100 + agents++)));
+    agent = started;
+    return started;
+  }
+
+  /// An agent on a machine that has so much memory left.
+  Agent start(long budget, LongSupplier headroom) throws IOException {
+    AgentOptions options =
+        new AgentOptions(directory, budget, null, Duration.ofMinutes(10), Duration.ofSeconds(90));
+    Node node = Node.of(Disk.local(), CLOCK, new Random(seed * 100 + agents++), headroom);
+    Agent started = Agent.start(options, node);
     agent = started;
     return started;
   }

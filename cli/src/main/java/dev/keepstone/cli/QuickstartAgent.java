@@ -100,7 +100,7 @@ final class QuickstartAgent implements AutoCloseable {
   ///
   /// @param bytesPerSecond null for no limit
   void limit(Path store, String run, @Nullable Long bytesPerSecond) throws IOException {
-    socket.ask(new Request.Rate(store.toString(), run, bytesPerSecond));
+    socket.ask(new Request.Rate(store.toString(), run, bytesPerSecond, null));
   }
 
   /// A connection of its own, on which events come until it is closed.

@@ -55,6 +55,18 @@ public final class Drain {
       List<@Nullable ShardReceipt> used,
       LongConsumer progress)
       throws InterruptedException {
+    return pace.gentle()
+        ? Gently.call(() -> drain(segment, seal, id, used, progress))
+        : drain(segment, seal, id, used, progress);
+  }
+
+  private Part drain(
+      SegmentFile segment,
+      SealRecord seal,
+      CheckpointId id,
+      List<@Nullable ShardReceipt> used,
+      LongConsumer progress)
+      throws InterruptedException {
     Layout layout = segment.layout();
     LayoutOwner owner = layout.owner();
     StateArea state = StateArea.read(segment, seal);

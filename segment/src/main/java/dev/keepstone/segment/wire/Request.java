@@ -307,10 +307,12 @@ public sealed interface Request<A extends Answer> {
     }
   }
 
-  /// Sets the drain's limit for a run.
+  /// Sets how fast a run's drains go.
   ///
-  /// @param limitRate bytes per second; null for none
-  record Rate(String store, String run, @Nullable Long limitRate) implements Request<Answer.Ok> {
+  /// @param limitRate bytes per second; null for no limit
+  /// @param gentle whether they run at low priority; null leaves that as it is
+  record Rate(String store, String run, @Nullable Long limitRate, @Nullable Boolean gentle)
+      implements Request<Answer.Ok> {
     @Override
     public String verb() {
       return "rate";

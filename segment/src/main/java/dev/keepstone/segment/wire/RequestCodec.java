@@ -72,8 +72,12 @@ public final class RequestCodec {
         }
       }
       case Request.Events(long after) -> frame.put("after", after);
-      case Request.Rate(String store, String run, Long limitRate) ->
-          frame.put("store", store).put("run", run).put("limit_rate", WireFields.orNull(limitRate));
+      case Request.Rate(String store, String run, Long limitRate, Boolean gentle) -> {
+        frame.put("store", store).put("run", run).put("limit_rate", WireFields.orNull(limitRate));
+        if (gentle != null) {
+          frame.put("gentle", gentle.booleanValue());
+        }
+      }
       case Request.Free(String store, String run) -> frame.put("store", store).put("run", run);
       case Request.Stop(boolean now) -> frame.put("now", now);
       case Request.Next _,
@@ -151,7 +155,12 @@ public final class RequestCodec {
       case "status" -> new Request.Status();
       case "events" ->
           new Request.Events(frame.has("after") ? WireFields.atLeast(frame, "after", 0) : 0);
-      case "rate" -> new Request.Rate(frame.text("store"), frame.text("run"), rate(frame));
+      case "rate" ->
+          new Request.Rate(
+              frame.text("store"),
+              frame.text("run"),
+              rate(frame),
+              frame.has("gentle") ? frame.bool("gentle") : null);
       case "stop" -> new Request.Stop(frame.has("now") && frame.bool("now"));
       default ->
           throw new KeepstoneException.Unsupported(
