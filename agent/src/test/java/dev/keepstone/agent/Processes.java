@@ -72,7 +72,8 @@ final class Processes implements AutoCloseable {
     Process process =
         new ProcessBuilder(command)
             .redirectInput(input)
-            .redirectError(ProcessBuilder.Redirect.INHERIT)
+            // In the foreground an agent tells its whole log.
+            .redirectError(ProcessBuilder.Redirect.appendTo(new File("target/processes.log")))
             .start();
     started.add(process);
     return process;
