@@ -5,6 +5,7 @@ import dev.keepstone.core.bytes.Granules;
 import dev.keepstone.core.bytes.OpenFile;
 import dev.keepstone.core.convert.ConvertReport;
 import dev.keepstone.core.convert.Progress;
+import dev.keepstone.core.convert.Share;
 import dev.keepstone.core.convert.TensorCopy;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.format.safetensors.SafetensorsIndex;
@@ -82,7 +83,9 @@ final class Importing {
       List<ShardReceipt> shards = new ArrayList<>();
       try (TensorCopy copy =
           new TensorCopy(
-              source, components.values().stream().flatMap(List::stream).toList(), progress)) {
+              source,
+              components.values().stream().flatMap(List::stream).map(Share::whole).toList(),
+              progress)) {
         for (var component : components.entrySet()) {
           shards.add(shard(component.getKey(), component.getValue(), copy));
         }
@@ -100,7 +103,6 @@ final class Importing {
   private Map<String, List<StoredTensor>> components() {
     Map<String, List<StoredTensor>> components = new LinkedHashMap<>();
     for (StoredTensor tensor : source.tensors()) {
-      TensorCopy.requireWhole(tensor);
       components.computeIfAbsent(component(tensor), _ -> new ArrayList<>()).add(tensor);
     }
     components
@@ -131,7 +133,7 @@ final class Importing {
                 ? HealthScan.of(tensor.tensor().dtype())
                 : null;
         copy.copy(
-            tensor,
+            Share.whole(tensor),
             bytes -> {
               writer.write(bytes);
               if (scan != null) {

@@ -114,9 +114,14 @@ final class StoredView implements CheckpointView {
   /// That of rank 0.
   @Override
   public Optional<Json.Obj> state() {
-    FileReceipt receipt = parts.getFirst().state();
+    return Optional.of(state(0));
+  }
+
+  /// The state tree of a rank.
+  Json.Obj state(int rank) {
+    FileReceipt receipt = parts.get(rank).state();
     String name = run.names().file(id, receipt.file());
-    return Optional.of(StateObject.decode(small(receipt), run.tier().describe(name)).tree());
+    return StateObject.decode(small(receipt), run.tier().describe(name)).tree();
   }
 
   @Override

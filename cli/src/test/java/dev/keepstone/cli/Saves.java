@@ -30,6 +30,7 @@ import dev.keepstone.store.tier.Put;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -54,8 +55,64 @@ final class Saves {
 
   /// A new start that goes on from what is wanted.
   int start(Wanted wanted) {
+    return start(wanted, 1);
+  }
+
+  int start(Wanted wanted, int world) {
     Starts starts = new Starts(run, HOST.clock(), Starts.Check.none());
-    return starts.decide(starts.join(HOST.token(), 1, wanted)).start();
+    return starts.decide(starts.join(HOST.token(), world, wanted)).start();
+  }
+
+  /// A checkpoint of one component, of which each rank has pieces.
+  ///
+  /// @param ranks the bytes of each rank's pieces
+  CheckpointId saveRanks(int start, long step, List<Map<Piece, byte[]>> ranks) throws IOException {
+    CheckpointId id = new CheckpointId(start, step);
+    Commit commit = new Commit(run);
+    for (int rank = 0; rank < ranks.size(); rank++) {
+      ShardReceipt shard = shard(id, rank, ranks.get(rank));
+      assertThat(commit.putPart(part(id, rank, ranks.size(), List.of(shard))))
+          .isInstanceOf(PartOutcome.Stands.class);
+    }
+    commit.publish(id);
+    assertThat(run.findManifest(id)).isPresent();
+    return id;
+  }
+
+  private ShardReceipt shard(CheckpointId id, int rank, Map<Piece, byte[]> pieces)
+      throws IOException {
+    List<Tensor> stored = new ArrayList<>();
+    for (Piece piece : pieces.keySet()) {
+      String name = piece.tensor().name() + "@" + stored.size();
+      stored.add(new Tensor(name, piece.tensor().dtype(), piece.slice().extent()));
+    }
+    String file = Names.shard("model", rank, NONCE);
+    SafetensorsWriter.Written written;
+    try (OpenFile out = run.tier().createShard(run.names().file(id, file));
+        SafetensorsWriter writer = SafetensorsWriter.begin(out, stored, Map.of())) {
+      for (byte[] bytes : pieces.values()) {
+        writer.write(MemorySegment.ofArray(bytes));
+      }
+      written = writer.finish();
+    }
+    List<PieceReceipt> receipts = new ArrayList<>();
+    long at = written.headerBytes();
+    int crc = written.headerCrc();
+    for (Piece piece : pieces.keySet()) {
+      int[] granules = written.granules().get(receipts.size());
+      receipts.add(new PieceReceipt(piece, at, Granules.hex(granules), null));
+      at += piece.byteLength();
+      crc = Crc32.combine(crc, Granules.combine(granules, piece.byteLength()), piece.byteLength());
+    }
+    return new ShardReceipt(
+        file,
+        "model",
+        written.fileBytes(),
+        written.headerBytes(),
+        written.headerCrc(),
+        crc,
+        pieces.keySet().stream().allMatch(Piece::isWhole),
+        receipts);
   }
 
   /// A checkpoint of one tensor, `weight` of 4 F32.
@@ -111,28 +168,31 @@ final class Saves {
   }
 
   CheckpointId commit(CheckpointId id, List<ShardReceipt> shards) {
-    Json.Obj tree = Json.object().put("state", Json.object().put("n", id.step()).build()).build();
-    byte[] state = new StateObject(run.uid(), id, 0, tree).encode();
-    String file = Names.state(0, NONCE);
-    assertThat(run.tier().put(run.names().file(id, file), state)).isInstanceOf(Put.Committed.class);
-    Part part =
-        new Part(
-            run.uid(),
-            id,
-            0,
-            1,
-            NONCE,
-            Json.object().put("loss", 1.0 / (1 + id.step())).build(),
-            shards,
-            new FileReceipt(file, state.length, Crc32.of(state, 0, state.length)),
-            List.of(),
-            Json.object().put("client", "test").build(),
-            Ran.NOW,
-            1);
     Commit commit = new Commit(run);
-    assertThat(commit.putPart(part)).isInstanceOf(PartOutcome.Stands.class);
+    assertThat(commit.putPart(part(id, 0, 1, shards))).isInstanceOf(PartOutcome.Stands.class);
     commit.publish(id);
     assertThat(run.findManifest(id)).isPresent();
     return id;
+  }
+
+  private Part part(CheckpointId id, int rank, int world, List<ShardReceipt> shards) {
+    Json.Obj inside = Json.object().put("n", id.step()).put("rank", rank).build();
+    Json.Obj tree = Json.object().put("state", inside).build();
+    byte[] state = new StateObject(run.uid(), id, rank, tree).encode();
+    String file = Names.state(rank, NONCE);
+    assertThat(run.tier().put(run.names().file(id, file), state)).isInstanceOf(Put.Committed.class);
+    return new Part(
+        run.uid(),
+        id,
+        rank,
+        world,
+        NONCE,
+        Json.object().put("loss", 1.0 / (1 + id.step())).build(),
+        shards,
+        new FileReceipt(file, state.length, Crc32.of(state, 0, state.length)),
+        List.of(),
+        Json.object().put("client", "test").build(),
+        Ran.NOW,
+        1);
   }
 }

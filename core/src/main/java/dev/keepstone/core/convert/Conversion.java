@@ -7,7 +7,6 @@ import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.format.safetensors.SafetensorsWriter;
 import dev.keepstone.core.tensor.Tensor;
 import dev.keepstone.core.view.CheckpointView;
-import dev.keepstone.core.view.StoredTensor;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
@@ -53,7 +52,7 @@ public final class Conversion {
         TensorCopy copy =
             new TensorCopy(
                 source,
-                plan.files().stream().flatMap(file -> file.tensors().stream()).toList(),
+                plan.files().stream().flatMap(file -> file.shares().stream()).toList(),
                 progress)) {
       for (ConvertPlan.TensorFile file : plan.files()) {
         try (OpenFile out = target.create(file.name())) {
@@ -74,10 +73,10 @@ public final class Conversion {
 
   private void write(ConvertPlan.TensorFile file, TensorCopy copy, OpenFile out)
       throws IOException {
-    List<Tensor> tensors = file.tensors().stream().map(StoredTensor::tensor).toList();
+    List<Tensor> tensors = file.shares().stream().map(Share::target).toList();
     try (SafetensorsWriter writer = SafetensorsWriter.begin(out, tensors, METADATA)) {
-      for (StoredTensor tensor : file.tensors()) {
-        copy.copy(tensor, writer::write);
+      for (Share share : file.shares()) {
+        copy.copy(share, writer::write);
       }
       SafetensorsWriter.Written written = writer.finish();
       bytesWritten += written.fileBytes();

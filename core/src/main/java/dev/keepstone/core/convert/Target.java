@@ -8,6 +8,7 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 
@@ -23,6 +24,7 @@ final class Target implements AutoCloseable {
   private final Path hidden;
   private final boolean folder;
   private final List<Path> made = new ArrayList<>();
+  private final Set<Path> folders = new LinkedHashSet<>();
   private final List<Path> given = new ArrayList<>();
   private boolean published;
 
@@ -64,8 +66,14 @@ final class Target implements AutoCloseable {
   }
 
   /// Makes one of the files; of a target that is no folder, the only one.
+  ///
+  /// @param name in the folder, or in a folder of it
   OpenFile create(String name) throws IOException {
     Path path = folder ? hidden.resolve(name) : hidden;
+    Path up = path.getParent();
+    if (folder && up != null && !up.equals(hidden) && folders.add(up)) {
+      disk.createDirectories(up);
+    }
     OpenFile file = disk.create(path);
     made.add(path);
     return file;
@@ -77,6 +85,9 @@ final class Target implements AutoCloseable {
   void publish() throws IOException {
     try {
       if (folder) {
+        for (Path inside : folders) {
+          disk.syncDirectory(inside);
+        }
         disk.syncDirectory(hidden);
         publishFolder();
       } else {
@@ -102,18 +113,30 @@ final class Target implements AutoCloseable {
   private void publishFolder() throws IOException {
     try {
       disk.renameToFree(hidden, target);
-      made.forEach(file -> given.add(target.resolve(file.getFileName())));
+      made.forEach(file -> given.add(inTarget(file)));
+      folders.forEach(inside -> given.add(inTarget(inside)));
       given.add(target);
     } catch (UnsupportedOperationException e) {
       // Network file systems cannot rename to a free name. One by one then, in the order they were
       // made: the index, without which no reader takes the set, comes last.
       disk.createDirectories(target);
+      for (Path inside : folders) {
+        disk.createDirectories(inTarget(inside));
+      }
       for (Path file : made) {
-        publishFile(file, target.resolve(file.getFileName()));
+        publishFile(file, inTarget(file));
+      }
+      for (Path inside : folders) {
+        disk.syncDirectory(inTarget(inside));
+        given.add(inTarget(inside));
       }
       given.add(target);
       disk.syncDirectory(target);
     }
+  }
+
+  private Path inTarget(Path inHidden) {
+    return target.resolve(hidden.relativize(inHidden));
   }
 
   /// Removes what was made, unless it was published.
@@ -127,6 +150,7 @@ final class Target implements AutoCloseable {
 
   private void removeHidden() {
     made.forEach(this::remove);
+    folders.forEach(this::remove);
     if (folder) {
       remove(hidden);
     }

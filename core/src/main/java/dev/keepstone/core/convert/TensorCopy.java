@@ -1,10 +1,10 @@
 package dev.keepstone.core.convert;
 
 import dev.keepstone.core.bytes.OpenFile;
-import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.view.CheckpointView;
-import dev.keepstone.core.view.StoredPiece;
 import dev.keepstone.core.view.StoredTensor;
+import dev.keepstone.core.view.TensorStream;
+import dev.keepstone.core.view.Windows;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.lang.foreign.Arena;
@@ -19,11 +19,13 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
-/// Reads whole tensors of a view chunk by chunk, ahead of the caller, through three buffers of 8
-/// MiB: while one chunk is summed and written, the next ones are on their way.
+/// Reads tensors of a view, whole or in shares, chunk by chunk and ahead of the caller, through
+/// three buffers of 8 MiB: while one chunk is summed and written, the next ones are on their way.
+/// The pieces of a tensor are joined on the way, through [Windows].
 ///
-/// Chunks begin at multiples of 8 MiB of the tensor, so that a view with checksums reads each
+/// Chunks of a whole tensor begin at multiples of 8 MiB, so that a view with checksums reads each
 /// granule once. The caller's thread may be interrupted: the copy ends with an exception before the
 /// next chunk.
 public final class TensorCopy implements AutoCloseable {
@@ -42,33 +44,45 @@ public final class TensorCopy implements AutoCloseable {
   private final ExecutorService reader =
       Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("read-ahead").factory());
 
+  private final Windows windows = new Windows(arena);
+
+  /// The tensor that the reader is at.
+  private @Nullable StoredTensor current;
+
+  private @Nullable TensorStream stream;
   private long doneBytes;
 
-  private record Chunk(StoredTensor tensor, long at, long byteLength) {
-    StoredPiece piece() {
-      return tensor.pieces().getFirst();
+  /// @param at of its first byte in the tensor
+  private record Chunk(Share share, long at, long byteLength) {
+    /// As far behind a page's begin as in the file, so that the bytes can go around the page cache.
+    long shift() {
+      StoredTensor tensor = share.source();
+      return tensor.isWhole()
+          ? (tensor.pieces().getFirst().fileOffset() + at) % OpenFile.ALIGNMENT
+          : 0;
     }
   }
 
   private record Reading(Chunk chunk, MemorySegment buffer, MemorySegment bytes, Future<?> done) {}
 
   /// @param source read by this alone until [#close]
-  /// @param tensors whole ones, in the order in which they will be copied
-  public TensorCopy(CheckpointView source, List<StoredTensor> tensors, Progress progress) {
+  /// @param shares in the order in which they will be copied
+  public TensorCopy(CheckpointView source, List<Share> shares, Progress progress) {
     this.source = source;
     this.progress = progress;
-    this.totalBytes = tensors.stream().mapToLong(tensor -> tensor.tensor().byteLength()).sum();
-    this.chunks = tensors.stream().flatMap(TensorCopy::chunks).iterator();
+    this.totalBytes = shares.stream().mapToLong(Share::byteLength).sum();
+    this.chunks = shares.stream().flatMap(TensorCopy::chunks).iterator();
     for (int i = 0; i < BUFFERS; i++) {
       free.add(arena.allocate(CHUNK_BYTES + OpenFile.ALIGNMENT, OpenFile.ALIGNMENT));
     }
   }
 
-  private static Stream<Chunk> chunks(StoredTensor tensor) {
-    long bytes = tensor.pieces().getFirst().bytes();
+  private static Stream<Chunk> chunks(Share share) {
+    long bytes = share.byteLength();
+    long from = share.from();
     return LongStream.range(0, Math.ceilDiv(bytes, CHUNK_BYTES))
         .map(i -> i * CHUNK_BYTES)
-        .mapToObj(at -> new Chunk(tensor, at, Math.min(CHUNK_BYTES, bytes - at)));
+        .mapToObj(at -> new Chunk(share, from + at, Math.min(CHUNK_BYTES, bytes - at)));
   }
 
   /// Takes bytes of a tensor, in order.
@@ -78,30 +92,19 @@ public final class TensorCopy implements AutoCloseable {
     void accept(MemorySegment bytes) throws IOException;
   }
 
-  /// @throws KeepstoneException.Refused where a tensor lies in several pieces
-  public static void requireWhole(StoredTensor tensor) {
-    if (!tensor.isWhole()) {
-      throw new KeepstoneException.Refused(
-          "the tensor lies in %d pieces, and only whole ones can be copied"
-              .formatted(tensor.pieces().size()),
-          tensor.tensor().name(),
-          "take a checkpoint that one rank wrote");
-    }
-  }
-
-  /// Hands over all bytes of the next tensor.
+  /// Hands over all bytes of the next share.
   ///
-  /// @param tensor the next one of those given at the beginning
-  public void copy(StoredTensor tensor, Sink sink) throws IOException {
-    long left = tensor.pieces().getFirst().bytes();
+  /// @param share the next one of those given at the beginning
+  public void copy(Share share, Sink sink) throws IOException {
+    long left = share.byteLength();
     while (left > 0) {
       if (Thread.interrupted()) {
         throw new InterruptedIOException("interrupted");
       }
       readAhead();
       Reading reading = ahead.removeFirst();
-      if (!reading.chunk().tensor().equals(tensor)) {
-        throw new IllegalArgumentException("out of order: " + tensor.tensor().name());
+      if (!reading.chunk().share().equals(share)) {
+        throw new IllegalArgumentException("out of order: " + share.source().tensor().name());
       }
       await(reading.done());
       sink.accept(reading.bytes());
@@ -116,17 +119,25 @@ public final class TensorCopy implements AutoCloseable {
     while (!free.isEmpty() && chunks.hasNext()) {
       Chunk chunk = chunks.next();
       MemorySegment buffer = free.removeFirst();
-      // As far behind a page's begin as in the file, so that the bytes can go around the page
-      // cache.
-      long shift = (chunk.piece().fileOffset() + chunk.at()) % OpenFile.ALIGNMENT;
-      MemorySegment bytes = buffer.asSlice(shift, chunk.byteLength());
+      MemorySegment bytes = buffer.asSlice(chunk.shift(), chunk.byteLength());
       Future<?> done =
           reader.submit(() -> {
-            source.read(chunk.tensor(), chunk.piece(), chunk.at(), bytes);
+            stream(chunk.share().source()).read(chunk.at(), bytes);
             return null;
           });
       ahead.addLast(new Reading(chunk, buffer, bytes, done));
     }
+  }
+
+  /// On the reader's thread.
+  private TensorStream stream(StoredTensor tensor) {
+    TensorStream open = stream;
+    if (open == null || !tensor.equals(current)) {
+      open = new TensorStream(source, tensor, windows);
+      stream = open;
+      current = tensor;
+    }
+    return open;
   }
 
   private static void await(Future<?> done) throws IOException {

@@ -8,6 +8,8 @@ import dev.keepstone.core.tensor.Dtype;
 import dev.keepstone.core.tensor.Tensor;
 import dev.keepstone.core.view.CheckpointView;
 import dev.keepstone.core.view.StoredTensor;
+import dev.keepstone.core.view.TensorStream;
+import dev.keepstone.core.view.Windows;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.lang.foreign.Arena;
@@ -60,8 +62,7 @@ final class Comparison implements AutoCloseable {
       this.streamA = new TensorStream(a, left, windowsA);
       this.streamB = new TensorStream(b, right, windowsB);
       this.elements = left.tensor().shape().elementCount();
-      this.step =
-          TensorStream.elementsIn(CHUNK_BYTES, left.tensor().dtype(), right.tensor().dtype());
+      this.step = elementsIn(CHUNK_BYTES, left.tensor().dtype(), right.tensor().dtype());
     }
 
     MemorySegment chunkA(long from) {
@@ -180,5 +181,12 @@ final class Comparison implements AutoCloseable {
   @Override
   public void close() {
     arena.close();
+  }
+
+  /// How many elements of a dtype, or of two, fill at most so many bytes, and begin at a granule in
+  /// both whatever piece they begin.
+  private static long elementsIn(long bytes, Dtype a, Dtype b) {
+    int bits = Math.max(8, Math.max(a.bits(), b.bits()));
+    return bytes * 8 / bits;
   }
 }

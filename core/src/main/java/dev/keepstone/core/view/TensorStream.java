@@ -1,12 +1,8 @@
-package dev.keepstone.core.diff;
+package dev.keepstone.core.view;
 
 import dev.keepstone.core.failure.KeepstoneException;
-import dev.keepstone.core.tensor.Dtype;
 import dev.keepstone.core.tensor.Shape;
 import dev.keepstone.core.tensor.Slice;
-import dev.keepstone.core.view.CheckpointView;
-import dev.keepstone.core.view.StoredPiece;
-import dev.keepstone.core.view.StoredTensor;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -16,7 +12,7 @@ import java.util.List;
 /// A whole tensor is read straight to where it is wanted. Pieces are read through [Windows]: going
 /// through rows of a tensor that is cut by columns, every piece is read forward once, as long as
 /// there is a window for each.
-final class TensorStream {
+public final class TensorStream {
   private final CheckpointView view;
   private final StoredTensor stored;
   private final Windows windows;
@@ -24,7 +20,8 @@ final class TensorStream {
   private final List<StoredPiece> pieces;
   private int piece;
 
-  TensorStream(CheckpointView view, StoredTensor stored, Windows windows) {
+  /// @param windows taken by this until another stream takes them
+  public TensorStream(CheckpointView view, StoredTensor stored, Windows windows) {
     this.view = view;
     this.stored = stored;
     this.windows = windows;
@@ -36,7 +33,9 @@ final class TensorStream {
   }
 
   /// Fills `into` with the tensor's bytes from `at` on.
-  void read(long at, MemorySegment into) throws IOException {
+  ///
+  /// @throws KeepstoneException.Integrity where no piece holds an element
+  public void read(long at, MemorySegment into) throws IOException {
     if (into.byteSize() == 0) {
       return;
     }
@@ -121,12 +120,5 @@ final class TensorStream {
       stride *= shape.extent(d);
     }
     return strides;
-  }
-
-  /// How many elements of a dtype, or of two, fill at most so many bytes, and begin at a granule in
-  /// both whatever piece they begin.
-  static long elementsIn(long bytes, Dtype a, Dtype b) {
-    int bits = Math.max(8, Math.max(a.bits(), b.bits()));
-    return bytes * 8 / bits;
   }
 }

@@ -1,9 +1,6 @@
-package dev.keepstone.core.diff;
+package dev.keepstone.core.view;
 
 import dev.keepstone.core.bytes.OpenFile;
-import dev.keepstone.core.view.CheckpointView;
-import dev.keepstone.core.view.StoredPiece;
-import dev.keepstone.core.view.StoredTensor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -17,9 +14,12 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Windows begin at multiples of their size, which is one of granules, so that a view with
 /// checksums reads each granule once.
-final class Windows {
-  /// What one side holds at most.
-  static final long TOTAL_BYTES = 24 << 20;
+public final class Windows {
+  /// Memory for tensors of few pieces: three of the largest windows.
+  private static final long USUAL_BYTES = 24 << 20;
+
+  /// The most that is held: a window of the least size for each of 64 pieces.
+  private static final long TOTAL_BYTES = 64 << 20;
 
   private static final long LEAST_BYTES = 1 << 20;
   private static final long MOST_BYTES = 8 << 20;
@@ -35,7 +35,8 @@ final class Windows {
 
   private final Deque<MemorySegment> free = new ArrayDeque<>();
 
-  Windows(Arena arena) {
+  /// @param arena of the memory, for as long as this is used
+  public Windows(Arena arena) {
     this.arena = arena;
   }
 
@@ -47,18 +48,19 @@ final class Windows {
   /// Forgets everything; from now on it is pieces of this tensor. The more there are, the smaller
   /// the windows: there should be one for each.
   void begin(CheckpointView of, StoredTensor stored) {
+    long bytes = Math.clamp(stored.pieces().size() * LEAST_BYTES, USUAL_BYTES, TOTAL_BYTES);
     MemorySegment all = memory;
-    if (all == null) {
-      all = arena.allocate(TOTAL_BYTES, OpenFile.ALIGNMENT);
+    if (all == null || all.byteSize() < bytes) {
+      all = arena.allocate(bytes == USUAL_BYTES ? bytes : TOTAL_BYTES, OpenFile.ALIGNMENT);
       memory = all;
     }
     view = of;
     tensor = stored;
-    long share = Long.highestOneBit(Math.max(1, TOTAL_BYTES / stored.pieces().size()));
+    long share = Long.highestOneBit(Math.max(1, all.byteSize() / stored.pieces().size()));
     windowBytes = Math.clamp(share, LEAST_BYTES, MOST_BYTES);
     read.clear();
     free.clear();
-    for (long at = 0; at + windowBytes <= TOTAL_BYTES; at += windowBytes) {
+    for (long at = 0; at + windowBytes <= all.byteSize(); at += windowBytes) {
       free.add(all.asSlice(at, windowBytes));
     }
   }
