@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Optional, Union
 
+from . import _dtypes
 from ._errors import Refused
 
 
@@ -69,7 +70,7 @@ class Marks:
 
 
 def _pointers(tensors: list[Any]) -> list[int]:
-    return [tensor.data_ptr() for tensor in tensors]
+    return list(map(_dtypes.torch().Tensor.data_ptr, tensors))
 
 
 def _versions(tensors: list[Any]) -> list[Optional[int]]:

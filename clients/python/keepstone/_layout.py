@@ -59,11 +59,11 @@ class Plan:
         self._root = builder.root()
         frozen.require_matches(builder.freezable)
         entries = builder.entries
-        partial = owners.compare(entries, asked.occasion, asked.seconds)
+        holding = owners.compare(entries, asked.occasion, asked.seconds)
         for optimizer in builder.optimizers:
-            optimizer.complete(partial)
+            optimizer.complete(holding.partial)
         kept = {entry.key for entry in entries if selected(entry.key, asked.include, asked.exclude)}
-        chosen = [one for one in owners.choose(entries, partial) if entries[one[0]].key in kept]
+        chosen = [one for one in owners.choose(entries, holding) if entries[one[0]].key in kept]
         self.pieces: list[Piece] = []
         for index, number in chosen:
             entry = entries[index]
@@ -73,13 +73,18 @@ class Plan:
             self.pieces.append(Piece(*entry[:6], offset, extent))
         self.changing_bytes = sum(piece.bytes for piece in self.pieces if not piece.frozen)
         self._cuts = Cuts(entries, builder.parts, chosen)
+        # Bytes have neither type nor shape.
+        formed = [index for index, entry in enumerate(entries) if entry.kind != "bytes"]
+        self._formed = None if len(formed) == len(entries) else formed
+        self._shapes: Optional[list[Any]] = None
+        self._dtypes: list[Any] = []
         self._rng = asked.rng
         self.configs: dict[str, Any] = builder.configs
         self.loaders: list[Loader] = builder.loaders
         holes = Holes()
         tree = self._root.tree(holes)
         if asked.include is not None or asked.exclude is not None:
-            others = {key for key in partial if selected(key, asked.include, asked.exclude)}
+            others = {key for key in holding.partial if selected(key, asked.include, asked.exclude)}
             tree = pruned(tree, kept | others)
         keepstone: dict[str, Any] = {"rng": holes.next()} if asked.rng else {}
         keepstone["threads"] = holes.next()
@@ -100,6 +105,7 @@ class Plan:
         tensors: list[Any] = []
         values: list[Any] = []
         self._root.collect(state, tensors, values)
+        self._look_at(tensors)
         if self._rng:
             values.append(_state.encode(_rng.snapshot(), "rng"))
         torch = _dtypes.torch()
@@ -107,6 +113,15 @@ class Plan:
         if self.loaders:
             values.append(_state.encode({loader.name: loader.where() for loader in self.loaders}, "loaders"))
         return self._cuts.of(tensors), values
+
+    def _look_at(self, tensors: list[Any]) -> None:
+        """That types and shapes are the planned ones, of all tensors at once: alone, each look costs several times as much."""
+        found = tensors if self._formed is None else [tensors[index] for index in self._formed]
+        shapes, dtypes = [tensor.shape for tensor in found], [tensor.dtype for tensor in found]
+        if self._shapes is None:
+            self._shapes, self._dtypes = shapes, dtypes
+        elif shapes != self._shapes or dtypes != self._dtypes:
+            raise Changed("a tensor's type or shape")
 
     def same_layout(self, other: Plan) -> bool:
         """Whether what is registered for the other serves this one too."""

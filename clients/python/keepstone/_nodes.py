@@ -7,8 +7,9 @@ lies in its hole. Subtrees without tensors are one hole each.
 from __future__ import annotations
 
 import collections
+import itertools
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
 from . import _modules, _state
@@ -58,18 +59,40 @@ class PlainNode(Node):
 
 
 class TensorNode(Node):
-    __slots__ = ("dtype", "kind", "leaf", "shape")
+    """A tensor or array. That type and shape are the planned ones, the plan looks at for all tensors at once."""
+
+    __slots__ = ("kind", "leaf")
 
     def __init__(self, path: str, value: Any, leaf: dict[str, Any]) -> None:
-        self.path, self.kind, self.shape, self.dtype, self.leaf = path, type(value), value.shape, value.dtype, leaf
+        self.path, self.kind, self.leaf = path, type(value), leaf
 
     def collect(self, value: Any, tensors: list[Any], values: list[Any]) -> None:
-        if type(value) is not self.kind or value.shape != self.shape or value.dtype != self.dtype:
+        if type(value) is not self.kind:
             raise Changed(self.path)
         tensors.append(value)
 
     def tree(self, holes: Holes) -> Any:
         return self.leaf
+
+
+class _Row:
+    """The members of a container, so that one with nothing but tensors is looked through at once: node by node costs as much as copying small tensors."""
+
+    __slots__ = ("kinds", "members")
+
+    def __init__(self, members: list[Node]) -> None:
+        self.members = members
+        tensors = [member.kind for member in members if type(member) is TensorNode]
+        self.kinds = tensors if len(tensors) == len(members) else None
+
+    def collect(self, path: str, found: Sequence[Any], tensors: list[Any], values: list[Any]) -> None:
+        if self.kinds is None:
+            for item, member in zip(found, self.members):
+                member.collect(item, tensors, values)
+            return
+        if not all(map(operator.is_, map(type, found), self.kinds)):
+            raise Changed(path)
+        tensors.extend(found)
 
 
 class BytesNode(Node):
@@ -92,7 +115,7 @@ class BytesNode(Node):
 class MappingNode(Node):
     """A dict of any kind with tensors somewhere below."""
 
-    __slots__ = ("attributes", "encoded_keys", "keys", "kind", "members", "word")
+    __slots__ = ("attributes", "encoded_keys", "keys", "kind", "members", "row", "word")
 
     def __init__(self, path: str, value: Any, members: list[Node], attributes: Optional[Node]) -> None:
         self.path, self.kind, self.keys, self.members, self.attributes = (
@@ -102,6 +125,7 @@ class MappingNode(Node):
             members,
             attributes,
         )
+        self.row = _Row(members)
         plain = self.kind is dict and _state.plain_keys(value)
         self.encoded_keys = None if plain else [_state.encode(key, f"key {key!r} of {path}") for key in value]
         self.word: dict[str, Any] = {"~": MAPPINGS[self.kind]}
@@ -111,8 +135,7 @@ class MappingNode(Node):
     def collect(self, value: Any, tensors: list[Any], values: list[Any]) -> None:
         if type(value) is not self.kind or list(value) != self.keys:
             raise Changed(self.path)
-        for item, member in zip(value.values(), self.members):
-            member.collect(item, tensors, values)
+        self.row.collect(self.path, list(value.values()), tensors, values)
         if self.attributes is not None:
             self.attributes.collect(value.__dict__, tensors, values)
 
@@ -137,16 +160,15 @@ MAPPINGS: dict[type, str] = {
 class SequenceNode(Node):
     """A list, tuple or named tuple with tensors somewhere below."""
 
-    __slots__ = ("kind", "members")
+    __slots__ = ("kind", "members", "row")
 
     def __init__(self, path: str, value: Any, members: list[Node]) -> None:
-        self.path, self.kind, self.members = path, type(value), members
+        self.path, self.kind, self.members, self.row = path, type(value), members, _Row(members)
 
     def collect(self, value: Any, tensors: list[Any], values: list[Any]) -> None:
         if type(value) is not self.kind or len(value) != len(self.members):
             raise Changed(self.path)
-        for item, member in zip(value, self.members):
-            member.collect(item, tensors, values)
+        self.row.collect(self.path, value, tensors, values)
 
     def tree(self, holes: Holes) -> Any:
         items = [member.tree(holes) for member in self.members]
@@ -182,52 +204,85 @@ class StatefulNode(Node):
 class ModuleNode(Node):
     """A plain module: parameters and buffers by canonical name, tied ones once."""
 
-    __slots__ = ("component", "entries", "module", "owners", "settle")
+    __slots__ = ("component", "module", "names", "places", "settle", "structure", "ties")
 
     def __init__(self, path: str, module: Any, component: str, found: list[_modules.Member]) -> None:
         self.path, self.module, self.component = path, module, component
-        self.entries: list[tuple[dict[str, Any], str, Any, Any, int, str, str]] = []
+        self.places: list[tuple[dict[str, Any], str]] = []
+        self.ties: list[tuple[dict[str, Any], str, int]] = []
+        self.names = [(member.name, member.kept) for member in found]
         first: dict[int, int] = {}
         for member in found:
-            tied = first.get(id(member.tensor), -1)
-            first.setdefault(id(member.tensor), len(first))
-            tensor = member.tensor
-            self.entries.append((member.place, member.key, tensor.shape, tensor.dtype, tied, member.name, member.kept))
+            tied = first.get(id(member.tensor))
+            if tied is None:
+                first[id(member.tensor)] = len(self.places)
+                self.places.append((member.place, member.key))
+            else:
+                self.ties.append((member.place, member.key, tied))
         self.settle = _modules.settle(module)
-        self.owners = [(owner, _keys_of(owner)) for _, owner in _modules.owners(module)]
+        self.structure = _Structure(module)
 
     def collect(self, value: Any, tensors: list[Any], values: list[Any]) -> None:
         if value is not self.module:
             raise Changed(self.path)
         for settle in self.settle:
             settle()
-        for owner, keys in self.owners:
-            if _keys_of(owner) != keys:
+        if not self.structure.holds():
+            raise Changed(self.path)
+        found = [place[key] for place, key in self.places]
+        for place, key, tied in self.ties:
+            if place[key] is not found[tied]:
                 raise Changed(self.path)
-        base = len(tensors)
-        for place, key, shape, dtype, tied, _, _ in self.entries:
-            tensor = place[key]
-            if tied >= 0:
-                if tensor is not tensors[base + tied]:
-                    raise Changed(self.path)
-                continue
-            if tensor.dtype is not dtype or tensor.shape != shape:
-                raise Changed(self.path)
-            tensors.append(tensor)
+        tensors.extend(found)
 
     def tree(self, holes: Holes) -> Any:
-        return {entry[5]: {"~": "tensor", "component": self.component, "name": entry[6]} for entry in self.entries}
+        return {name: {"~": "tensor", "component": self.component, "name": kept} for name, kept in self.names}
 
 
-def _keys_of(owner: Any) -> tuple[Any, ...]:
-    parameters = [key for key, tensor in owner._parameters.items() if tensor is not None]
-    absent = owner._non_persistent_buffers_set
-    buffers = (
-        [key for key, tensor in owner._buffers.items() if tensor is not None and key not in absent]
-        if owner._buffers
-        else None
-    )
-    return parameters, buffers, list(owner._modules.values())
+class _Structure:
+    """What a module consists of, but for the tensors themselves: checked in bulk, with little for each of thousands of modules."""
+
+    __slots__ = ("_buffers", "_dicts", "_keys", "_modules", "_none", "_owners")
+
+    def __init__(self, module: Any) -> None:
+        self._owners = [owner for _, owner in _modules.owners(module)]
+        self._dicts = [owner._parameters for owner in self._owners]
+        self._keys, self._none = self._parameters(self._dicts)
+        self._modules = self._children()
+        self._buffers = self._kept_buffers()
+
+    def holds(self) -> bool:
+        dicts = [owner._parameters for owner in self._owners]
+        return (
+            all(map(operator.is_, dicts, self._dicts))
+            and self._parameters(dicts) == (self._keys, self._none)
+            and self._same(self._children(), self._modules)
+            and self._kept_buffers() == self._buffers
+        )
+
+    @staticmethod
+    def _parameters(dicts: list[dict[str, Any]]) -> tuple[list[str], list[bool]]:
+        """The keys of all parameters, and which of them stand for none."""
+        values = itertools.chain.from_iterable([each.values() for each in dicts])
+        return list(itertools.chain.from_iterable(dicts)), [value is None for value in values]
+
+    def _children(self) -> list[Any]:
+        return list(itertools.chain.from_iterable([owner._modules.values() for owner in self._owners]))
+
+    @staticmethod
+    def _same(found: list[Any], expected: list[Any]) -> bool:
+        return len(found) == len(expected) and all(map(operator.is_, found, expected))
+
+    def _kept_buffers(self) -> list[list[str]]:
+        return [
+            [
+                key
+                for key, tensor in owner._buffers.items()
+                if tensor is not None and key not in owner._non_persistent_buffers_set
+            ]
+            for owner in self._owners
+            if owner._buffers
+        ]
 
 
 class OptimizerNode(Node):
@@ -236,7 +291,18 @@ class OptimizerNode(Node):
     `absent` are the parameters of which FSDP1 keeps nothing here, so that the optimizer has no state for them: by name, with how the names of their slots begin.
     """
 
-    __slots__ = ("_elsewhere", "absent", "component", "groups", "names", "optimizer", "parameters", "slots")
+    __slots__ = (
+        "_elsewhere",
+        "_keys",
+        "_row",
+        "absent",
+        "component",
+        "groups",
+        "names",
+        "optimizer",
+        "parameters",
+        "slots",
+    )
 
     def __init__(
         self,
@@ -255,6 +321,13 @@ class OptimizerNode(Node):
             (list(group["params"]), list(group), members) for group, members in zip(optimizer.param_groups, groups)
         ]
         self._elsewhere: dict[str, dict[str, Any]] = {}
+        # The usual case, one plain dict of tensors per parameter, is looked through at once.
+        nodes = [node for _, _, node in slots]
+        plain = len(nodes) == len(self.parameters) and all(
+            type(node) is MappingNode and node.kind is dict and node.row.kinds is not None for node in nodes
+        )
+        self._row = _Row([member for node in nodes for member in node.members]) if plain else None  # type: ignore[attr-defined]
+        self._keys = [node.keys for node in nodes] if plain else []  # type: ignore[attr-defined]
 
     def complete(self, partial: Iterable[tuple[str, str]]) -> None:
         """Names in the tree what only other ranks hold, so that any rank's tree serves every layout."""
@@ -274,8 +347,15 @@ class OptimizerNode(Node):
             or not all(map(operator.is_, state, self.parameters))
         ):
             raise Changed(self.path)
-        for parameter, _, node in self.slots:
-            node.collect(state[parameter], tensors, values)
+        if self._row is None:
+            for parameter, _, node in self.slots:
+                node.collect(state[parameter], tensors, values)
+        else:
+            slots = list(state.values())
+            if set(map(type, slots)) - {dict} or list(map(list, slots)) != self._keys:
+                raise Changed(self.path)
+            found = list(itertools.chain.from_iterable(map(dict.values, slots)))
+            self._row.collect(self.path, found, tensors, values)
         for group, (parameters, keys, members) in zip(value.param_groups, self.groups):
             found = group["params"]
             if list(group) != keys or len(found) != len(parameters) or not all(map(operator.is_, found, parameters)):

@@ -135,21 +135,25 @@ class Ranks:
         self.token, counts = json.loads(met)
         self.local = counts[self.node]
 
-    def agree(self, name: str, word: str, merge: Callable[[list[str]], str], seconds: float) -> str:
-        """Every rank says a word under a name that is used once; all get what rank 0 makes of them. `Busy` where a rank does not come in time.
+    def agree(
+        self, name: str, word: str, merge: Callable[[list[str]], str], seconds: float, among: Optional[list[int]] = None
+    ) -> str:
+        """Every rank (or those `among`) says a word under a name that is used once; all get what rank 0 makes of them. `Busy` where one does not come in time.
 
-        The messages are linear in the number of ranks: only rank 0 reads all words.
+        The messages are linear in the number of ranks: only rank 0 reads all words, in the order of ranks.
         """
         assert self._store is not None
         deadline = time.monotonic() + seconds
         place = f"{self._prefix}/{name}"
+        speakers = list(range(self.world)) if among is None else among
         if self.rank > 0:
-            self._store.put(f"{place}/{self.rank}", word)
+            if self.rank in speakers:
+                self._store.put(f"{place}/{self.rank}", word)
             found = self._store.get(f"{place}/all", deadline + _GRACE_SECONDS)
             if found is None:
                 raise Busy(self._missing(name, "rank 0", seconds), f"rank {self.rank} on {self.node}", _NEXT)
         else:
-            found = self._heard(name, place, word, merge, deadline, seconds)
+            found = self._heard(name, word, speakers, merge, deadline, seconds)
             self._store.put(f"{place}/all", found)
         if found.startswith("!"):
             raise Busy(found[1:], f"rank {self.rank} on {self.node}", _NEXT)
@@ -166,12 +170,18 @@ class Ranks:
                 )
 
     def _heard(
-        self, name: str, place: str, word: str, merge: Callable[[list[str]], str], deadline: float, seconds: float
+        self,
+        name: str,
+        word: str,
+        speakers: list[int],
+        merge: Callable[[list[str]], str],
+        deadline: float,
+        seconds: float,
     ) -> str:
         assert self._store is not None
-        words, absent = [word], []
-        for rank in range(1, self.world):
-            one = self._store.get(f"{place}/{rank}", deadline)
+        words, absent = [], []
+        for rank in speakers:
+            one = word if rank == 0 else self._store.get(f"{self._prefix}/{name}/{rank}", deadline)
             if one is None:
                 absent.append(rank)
             elif one.startswith("!"):

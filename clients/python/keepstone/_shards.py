@@ -28,12 +28,17 @@ class Box(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """A distributed tensor: its stored type and shape as a whole, and the boxes here. `kind` says what `local` is: torch, or jax (a host array)."""
+    """A distributed tensor: its stored type and shape as a whole, and the boxes here. `kind` says what `local` is: torch, numpy, or jax (a device's array).
+
+    `group` are the ranks that it is spread over, in the order of their mesh; empty where the boxes' holders are all that there are. Beside a group
+    that is not the whole world there may be others that hold the same.
+    """
 
     dtype: str
     shape: tuple[int, ...]
     boxes: list[Box]
     kind: str = "torch"
+    group: tuple[int, ...] = ()
 
 
 class Piece:
@@ -43,7 +48,9 @@ class Piece:
     into the state where the tensor would stand; a restore fills `local`.
     """
 
-    def __init__(self, local: Any, *, offset: Sequence[int], shape: Sequence[int], replicas: Sequence[int] = ()) -> None:
+    def __init__(
+        self, local: Any, *, offset: Sequence[int], shape: Sequence[int], replicas: Sequence[int] = ()
+    ) -> None:
         self.local = local
         self.offset, self.shape = tuple(map(int, offset)), tuple(map(int, shape))
         self.replicas = tuple(sorted(set(map(int, replicas))))
@@ -133,6 +140,7 @@ def _of_dtensor(value: Any) -> Spread:
     shape = tuple(value.shape)
     mesh = spec.mesh
     dtype = stored_type(value)
+    group = tuple(map(int, mesh.mesh.flatten().tolist()))
     coordinate = mesh.get_coordinate()
     if coordinate is None:
         return Spread(dtype, shape, [])
@@ -155,18 +163,14 @@ def _of_dtensor(value: Any) -> Spread:
         place.append(coordinate[dimension])
     holders = tuple(sorted(int(rank) for rank in mesh.mesh[tuple(place)].flatten().tolist()))
     if 0 in shape:
-        return Spread(dtype, shape, [Box((0,) * len(shape), shape, local.new_empty(shape), _all(mesh))])
+        return Spread(dtype, shape, [Box((0,) * len(shape), shape, local.new_empty(shape), group)], group=group)
     if tuple(local.shape) != tuple(sum(end - begin for begin, end in ranges[axis]) for axis in range(len(shape))):
         raise Refused(
             f"a DTensor's local part of {list(local.shape)} is not what its placements {spec.placements} say",
             f"a DTensor of {list(shape)}",
             "say what lies here with keepstone.Piece",
         )
-    return Spread(dtype, shape, [Box(o, e, part, holders) for o, e, part in _boxes(ranges, local)])
-
-
-def _all(mesh: Any) -> tuple[int, ...]:
-    return tuple(sorted(int(rank) for rank in mesh.mesh.flatten().tolist()))
+    return Spread(dtype, shape, [Box(o, e, part, holders) for o, e, part in _boxes(ranges, local)], group=group)
 
 
 def _chunked(ranges: list[Range], splits: int, parts: int, index: int) -> list[Range]:
@@ -231,7 +235,9 @@ def _of_sharded_tensor(value: Any) -> Spread:
     return Spread(name, shape, boxes)
 
 
-def boxes_of_flat(shape: tuple[int, ...], begin: int, end: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], int]]:
+def boxes_of_flat(
+    shape: tuple[int, ...], begin: int, end: int
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], int]]:
     """Cuts the elements `begin` to `end` of a row-major tensor into boxes (offset, extent, first element), at most two per dimension and one.
 
     Each box's elements stand one after another in that order too.
@@ -255,7 +261,9 @@ def boxes_of_flat(shape: tuple[int, ...], begin: int, end: int) -> Iterator[tupl
         yield from _in_row(shape, last, last * below, end)
 
 
-def _in_row(shape: tuple[int, ...], row: int, begin: int, end: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], int]]:
+def _in_row(
+    shape: tuple[int, ...], row: int, begin: int, end: int
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], int]]:
     below = math.prod(shape[1:])
     for offset, extent, at in boxes_of_flat(shape[1:], begin - row * below, end - row * below):
         yield (row, *offset), (1, *extent), row * below + at

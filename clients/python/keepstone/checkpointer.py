@@ -215,7 +215,7 @@ class Checkpointer:
         with self._lock:
             try:
                 return self._due.at(session, step, step in self._saves)
-            except (Busy, AgentUnavailable, ConnectionLost) as lost:
+            except (KeepstoneError, ConnectionLost) as lost:
                 self._due.lost()
                 _log.warning("keepstone: the agent could not be asked for a step that all ranks save: %s", lost)
                 return False

@@ -25,6 +25,7 @@ class FakeAgent:
         self.from_store = from_store
         self.drain = threading.Event()  # cleared: nothing is drained, slots stay busy
         self.drain.set()
+        self.due = 0  # what `preempt` says, not what the record says
         self.replan = False  # what answers to seals say
         self.cut_off = 0  # so many calls of next are answered with Busy
         self.runs: dict[tuple[str, str], dict] = {}
@@ -332,6 +333,12 @@ class FakeAgent:
                 position += end - begin
         # Of what is left, neither order nor nearness is promised.
         return {"chunks": chunks[::-1], "end": not ranges}
+
+    def do_preempt(self, client: dict, request: dict) -> dict:
+        return {"due": self.due, "needs_ms": None, "grace_ms": request.get("grace_ms")}
+
+    def do_refuse(self, client: dict, request: dict) -> dict:
+        return {}
 
     def do_done(self, client: dict, request: dict) -> dict:
         return {}
