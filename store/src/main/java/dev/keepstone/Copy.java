@@ -77,6 +77,10 @@ public final class Copy {
     try {
       Path store = Path.of(target).toAbsolutePath().normalize();
       if (!host.disk().list(store).stream().allMatch(Import::isMarkerOnItsWay)) {
+        if (Reference.find(target, host.disk()).isPresent()) {
+          // Another copy has made the store since we looked for one.
+          return place(host, target, run);
+        }
         throw new KeepstoneException.Refused(
             "the folder is not empty and no store", store.toString(), "keepstone init " + store);
       }

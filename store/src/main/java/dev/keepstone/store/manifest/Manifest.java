@@ -63,6 +63,8 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
   /// @param tensors how many, over all components
   /// @param bytes sum over its shards, used ones included: what a restore reads
   /// @param usedBytes how many of them lie in the folders of other checkpoints
+  /// @param ownFiles how many files lie in its own folder, parts apart; negative where a snapshot
+  ///   of version 1 did not tell
   /// @param health what the numbers look like
   /// @param uses checkpoints whose shards this one needs
   /// @param created when the last of its ranks let go of it; null in manifests of older agents
@@ -74,6 +76,7 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
       long tensors,
       long bytes,
       long usedBytes,
+      int ownFiles,
       Soundness health,
       List<CheckpointId> uses,
       @Nullable Instant created) {
@@ -182,16 +185,22 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
       }
     }
     Cover.prove(receipts);
+    List<StoredFile> files = receipts.stream().flatMap(part -> files(part).stream()).toList();
     return new Manifest(
-        summary(receipts),
+        summary(receipts, ownFiles(files)),
         ordered.stream()
             .map(stored ->
                 new PartFile(Names.partFile(stored.part().rank()), stored.bytes(), stored.crc32()))
             .toList(),
-        receipts.stream().flatMap(part -> files(part).stream()).toList());
+        files);
   }
 
-  private static Summary summary(List<Part> parts) {
+  private static int ownFiles(List<StoredFile> files) {
+    return (int)
+        files.stream().filter(file -> file.from == null).map(file -> file.file).distinct().count();
+  }
+
+  private static Summary summary(List<Part> parts, int ownFiles) {
     Part first = parts.getFirst();
     Set<List<String>> tensors = new HashSet<>();
     long bytes = 0;
@@ -220,6 +229,7 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
         tensors.size(),
         bytes,
         used,
+        ownFiles,
         suspect ? Soundness.SUSPECT : looked ? Soundness.OK : Soundness.UNKNOWN,
         List.copyOf(uses),
         parts.stream().map(Part::sealed).max(Comparator.naturalOrder()).orElseThrow());
@@ -313,6 +323,7 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
               + " and "
               + fields.integer("step"));
     }
+    List<StoredFile> files = Fields.objects(fields, "files").stream().map(Manifest::file).toList();
     return new Manifest(
         new Summary(
             fields.text("uid"),
@@ -322,6 +333,7 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
             Fields.bytes(fields, "tensors"),
             Fields.bytes(fields, "bytes"),
             fields.has("used_bytes") ? Fields.bytes(fields, "used_bytes") : 0,
+            ownFiles(files),
             Soundness.parse(fields.text("health")),
             uses(fields),
             fields.has("created") ? Fields.instant(fields, "created") : null),
@@ -330,16 +342,17 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
                 new PartFile(
                     part.text("file"), Fields.bytes(part, "bytes"), Fields.crc(part, "crc32")))
             .toList(),
-        Fields.objects(fields, "files").stream()
-            .map(file ->
-                new StoredFile(
-                    file.text("file"),
-                    file.has("from") ? Fields.id(file, "from") : null,
-                    file.has("component") ? file.text("component") : null,
-                    Fields.count(file, "rank", 0),
-                    Fields.bytes(file, "bytes"),
-                    Fields.crc(file, "crc32")))
-            .toList());
+        files);
+  }
+
+  private static StoredFile file(Json.Obj fields) {
+    return new StoredFile(
+        fields.text("file"),
+        fields.has("from") ? Fields.id(fields, "from") : null,
+        fields.has("component") ? fields.text("component") : null,
+        Fields.count(fields, "rank", 0),
+        Fields.bytes(fields, "bytes"),
+        Fields.crc(fields, "crc32"));
   }
 
   static List<CheckpointId> uses(Json.Obj fields) {

@@ -7,6 +7,9 @@ import java.util.List;
 
 /// What a listing needs of a manifest, in the words of a snapshot of version 1.
 final class SummaryJson {
+  /// How many files a checkpoint has was not told.
+  private static final int UNKNOWN = -1;
+
   private static final Json.Obj EMPTY = Json.object().build();
 
   private SummaryJson() {}
@@ -20,6 +23,7 @@ final class SummaryJson {
         Fields.bytes(fields, "tensors"),
         Fields.bytes(fields, "bytes"),
         fields.has("used_bytes") ? Fields.bytes(fields, "used_bytes") : 0,
+        UNKNOWN,
         Manifest.Soundness.parse(fields.text("health")),
         fields.has("uses") ? Manifest.uses(fields) : List.of(),
         fields.has("created") ? Fields.instant(fields, "created") : null);

@@ -36,6 +36,7 @@ public final class SummaryRows {
       long tensors,
       long bytes,
       long usedBytes,
+      int ownFiles,
       Soundness health,
       List<CheckpointId> uses,
       List<String> metrics) {
@@ -45,6 +46,7 @@ public final class SummaryRows {
           summary.tensors(),
           summary.bytes(),
           summary.usedBytes(),
+          summary.ownFiles(),
           summary.health(),
           summary.uses(),
           List.copyOf(summary.metrics().fields().keySet()));
@@ -57,6 +59,9 @@ public final class SummaryRows {
               .put("tensors", tensors)
               .put("bytes", bytes)
               .put("health", health.text());
+      if (ownFiles >= 0) {
+        fields.put("files", ownFiles);
+      }
       if (usedBytes > 0) {
         fields.put("used_bytes", usedBytes);
       }
@@ -75,6 +80,7 @@ public final class SummaryRows {
           Fields.bytes(fields, "tensors"),
           Fields.bytes(fields, "bytes"),
           fields.has("used_bytes") ? Fields.bytes(fields, "used_bytes") : 0,
+          fields.has("files") ? Fields.count(fields, "files", 0) : -1,
           Soundness.parse(fields.text("health")),
           fields.has("uses") ? Manifest.uses(fields) : List.of(),
           fields.has("metrics") ? names(fields.array("metrics")) : List.of());
@@ -145,6 +151,7 @@ public final class SummaryRows {
           form.tensors,
           form.bytes,
           form.usedBytes,
+          form.ownFiles,
           form.health,
           form.uses,
           time(row));

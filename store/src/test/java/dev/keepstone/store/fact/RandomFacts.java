@@ -70,6 +70,7 @@ public final class RandomFacts {
               1,
               bytes,
               uses ? random.nextLong(bytes) : 0,
+              random.nextInt(3) - 1,
               Manifest.Soundness.values()[random.nextInt(3)],
               uses ? List.of(new CheckpointId(1, random.nextInt(10))) : List.of(),
               created(random)));

@@ -127,7 +127,8 @@ final class Story {
       Json.Obj metrics,
       List<CheckpointId> uses,
       @Nullable Instant created) {
-    manifests.put(id, new Manifest.Summary(UID, id, 1, metrics, 1, 100, 0, health, uses, created));
+    manifests.put(
+        id, new Manifest.Summary(UID, id, 1, metrics, 1, 100, 0, 2, health, uses, created));
   }
 
   private void fact(Fact fact) {
