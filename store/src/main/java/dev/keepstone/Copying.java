@@ -25,6 +25,7 @@ import dev.keepstone.store.verify.Verify;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -41,6 +42,11 @@ import java.util.TreeSet;
 /// Objects are copied as the bytes they are, so that identities, checksums and the line are the
 /// source's.
 final class Copying {
+  /// As long as network file systems remember a listing, a minute.
+  private static final int LOOKS = 21;
+
+  private static final Duration BETWEEN_LOOKS = Duration.ofSeconds(3);
+
   private static final String RETRY = "the same command goes on where this one ended";
 
   private final Host host;
@@ -426,8 +432,7 @@ final class Copying {
 
   /// What is there now is looked at once more; where something was replaced, to the last byte.
   private void requireWhole(Run run, CheckpointId id) {
-    var report = repaired ? Verify.deep(run, id, count -> {}) : Verify.quick(run, id);
-    for (Problem problem : report.problems()) {
+    for (Problem problem : problems(run, id)) {
       throw new KeepstoneException.Integrity(
           "the copy is not whole: expected " + problem.expected() + ", found " + problem.found(),
           problem.file(),
@@ -435,6 +440,18 @@ final class Copying {
     }
     if (repaired) {
       CopiedFacts.good(run, host, nonce, id);
+    }
+  }
+
+  /// Through a network this machine may not see for a while what another copy has put there.
+  private List<Problem> problems(Run run, CheckpointId id) {
+    for (int look = 1; ; look++) {
+      List<Problem> problems =
+          (repaired ? Verify.deep(run, id, count -> {}) : Verify.quick(run, id)).problems();
+      if (problems.isEmpty() || look == LOOKS) {
+        return problems;
+      }
+      host.clock().pause(BETWEEN_LOOKS);
     }
   }
 }

@@ -40,7 +40,7 @@ record Marking(Host host, String verb, Run run, View view, CheckpointId id) {
   ///
   /// @throws KeepstoneException.NotFound where it was deleted meanwhile
   void secure(Console console) {
-    if (!Secure.secure(run, id)) {
+    if (!Secure.secureSeen(run, id)) {
       throw new KeepstoneException.NotFound(
           "checkpoint " + id + " was deleted meanwhile",
           run.tier().describe(run.name()) + "@" + id,

@@ -33,6 +33,16 @@ public final class Secure {
     }
   }
 
+  /// [#secure] of a checkpoint that was seen committed, for who tells people that it stays: its
+  /// manifest may not be durable yet, and would go with the power.
+  public static boolean secureSeen(Run run, CheckpointId id) {
+    if (!secure(run, id)) {
+      return false;
+    }
+    run.makeDurable(run.names().manifests());
+    return true;
+  }
+
   /// A damaged end may say purged: nothing is built on the checkpoint then, and nothing deleted.
   private static void requireReadable(TombsSeen seen, CheckpointId id) {
     if (seen.doubtful(id)) {

@@ -279,7 +279,7 @@ final class Lives {
     switch (process.luck.nextInt(6)) {
       case 0 -> {
         journal.append(List.of(new Fact.Pin(id, true, "")));
-        if (Secure.secure(process.run, id)) {
+        if (Secure.secureSeen(process.run, id)) {
           world.promises.pinned(id);
         }
       }
@@ -290,7 +290,7 @@ final class Lives {
       case 2 -> {
         String tag = "t" + process.nonce + number;
         journal.append(List.of(new Fact.Tag(tag, Optional.of(id))));
-        if (Secure.secure(process.run, id)) {
+        if (Secure.secureSeen(process.run, id)) {
           world.promises.tagged(tag, id);
         }
       }

@@ -220,7 +220,9 @@ final class Promises {
         }));
     tags.forEach((tag, id) -> {
       assertThat(facts.tag(tag)).as("tag %s", tag).contains(id);
-      assertThat(view.standing()).as("tagged %s", tag).contains(id);
+      assertThat(view.standing())
+          .as("tagged %s, purged: %s", tag, view.tombs().purged(id))
+          .contains(id);
     });
     for (CheckpointId id : pins) {
       assertThat(facts.pinned(id) || unpinned.contains(id)).as("pin of %s", id).isTrue();
