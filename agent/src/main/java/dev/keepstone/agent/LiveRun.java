@@ -181,6 +181,7 @@ final class LiveRun implements AutoCloseable {
   /// A sealed generation waits for its turn. Under the roster's monitor.
   void enqueue(Attempt attempt) {
     queue.addLast(attempt);
+    upkeep.sealed(attempt.segment().file.layout().byteLength());
     start = Math.max(start, attempt.id().start());
     lastSealed = attempt.id().step();
   }

@@ -19,9 +19,6 @@ import org.jspecify.annotations.Nullable;
 
 /// Makes segments inside the budget (docs/spec/wire.md "register").
 final class Registration {
-  /// What the agent's heap has room for ([AgentJvm]).
-  static final int MAX_PIECES = 400_000;
-
   private final AgentDirectory directory;
   private final Roster roster;
   private final EventLog events;
@@ -41,13 +38,6 @@ final class Registration {
   /// @throws KeepstoneException.Busy where space did not come free in time
   Answer.Register register(Trainer trainer, LiveRun run, Request.Register request)
       throws InterruptedException {
-    if (request.layout().pieces().size() > MAX_PIECES) {
-      throw new KeepstoneException.Refused(
-          "an agent takes up to %d tensors and pieces of one rank, found %d"
-              .formatted(MAX_PIECES, request.layout().pieces().size()),
-          run.key().toString(),
-          "join small tensors, or save fewer components");
-    }
     Membership member = trainer.member();
     int number = trainer.layouts + 1;
     LiveSegment follows = last(trainer, member);

@@ -4,23 +4,36 @@ import dev.keepstone.agent.events.EventLog;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.core.json.JsonException;
+import dev.keepstone.store.deletion.Ages;
+import dev.keepstone.store.deletion.Author;
 import dev.keepstone.store.deletion.Deletion;
 import dev.keepstone.store.deletion.DeletionEvent;
+import dev.keepstone.store.deletion.Garbage;
+import dev.keepstone.store.deletion.Leftover;
 import dev.keepstone.store.journal.Snapshots;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.retention.KeepRules;
 import dev.keepstone.store.run.Run;
 import java.time.Duration;
+import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// Keeps a run as its policy says: after each commit, and while an announced deletion waits for its
-/// grace, a round of deletion in a thread of low priority, far from the drains.
+/// grace, a round of deletion in a thread of low priority, far from the drains. Once an hour it
+/// also takes away what dead processes left in the store.
+///
+/// Where the store has less space than the next save needs, announced deletions are looked at once
+/// a second, so that what may go goes first; never before its grace.
 final class Upkeep implements AutoCloseable {
   /// Rounds per grace.
   private static final int ROUNDS = 8;
 
   private static final long SHORTEST_ROUND_MILLIS = 100;
+
+  private static final long LOW_ROUND_MILLIS = 1000;
+
+  private static final Duration SWEEP_EVERY = Duration.ofHours(1);
 
   private static final Duration LEAVE_PATIENCE = Duration.ofSeconds(10);
 
@@ -34,6 +47,12 @@ final class Upkeep implements AutoCloseable {
   // Of the thread's own.
   private @Nullable Deletion deletion;
   private boolean failed;
+  private @Nullable Long sweptAt;
+
+  /// Bytes of the newest save: the next one will need as many.
+  private long needs;
+
+  private boolean low;
 
   private boolean due;
   private boolean pending;
@@ -68,6 +87,14 @@ final class Upkeep implements AutoCloseable {
     notifyAll();
   }
 
+  /// So many bytes are about to be written, and may be again.
+  synchronized void sealed(long bytes) {
+    needs = bytes;
+    if (pending && low) {
+      notifyAll();
+    }
+  }
+
   /// Whether a deletion is announced and not concluded.
   synchronized boolean pending() {
     return pending || due;
@@ -77,6 +104,10 @@ final class Upkeep implements AutoCloseable {
     try {
       while (true) {
         round(next());
+        lookAtSpace();
+        if (sweeps()) {
+          sweep();
+        }
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -99,13 +130,81 @@ final class Upkeep implements AutoCloseable {
         return rules;
       }
       if (rules != null && pending) {
-        wait(Math.max(SHORTEST_ROUND_MILLIS, grace.toMillis() / ROUNDS));
+        long usual = Math.max(SHORTEST_ROUND_MILLIS, grace.toMillis() / ROUNDS);
+        wait(low ? Math.min(usual, LOW_ROUND_MILLIS) : usual);
         return rules;
       }
       if (live.facts().isWaiting() && !failed) {
         return null;
       }
-      wait();
+      if (sweeps()) {
+        return null;
+      }
+      wait(SWEEP_EVERY.toMillis());
+    }
+  }
+
+  /// Whether the store lacks the space of another save; told when that begins. Outside of the
+  /// monitor: a store that hangs must not hold those who look at it.
+  private void lookAtSpace() {
+    long free;
+    try {
+      free = live.usableBytes();
+    } catch (KeepstoneException e) {
+      // The drain will say so.
+      return;
+    }
+    boolean before;
+    long wants;
+    synchronized (this) {
+      before = low;
+      wants = needs;
+      low = free < wants;
+    }
+    if (!before && free < wants) {
+      events.add("low-space", live.fields().put("free", free).put("needs", wants).build());
+    }
+  }
+
+  /// One agent sweeps for all: that of rank 0, once it has committed something.
+  private synchronized boolean sweeps() {
+    Long before = sweptAt;
+    return wanted != null
+        && (before == null || node.clock().nanos() - before >= SWEEP_EVERY.toNanos());
+  }
+
+  /// Takes away what dead processes left: temporary and orphaned files, dead holds, and, after a
+  /// grace, attempts that nobody will finish.
+  private void sweep() throws InterruptedException {
+    synchronized (this) {
+      sweptAt = node.clock().nanos();
+    }
+    try {
+      Run run = live.open();
+      Ages ages = Ages.ask(run, node.nonce());
+      Author author = Author.of(run, node.clock(), node.nonce(), "agent " + node.nonce());
+      List<Leftover> found =
+          Garbage.find(run, ages).stream()
+              .filter(left -> left.id().map(id -> !live.underWay().contains(id)).orElse(true))
+              .toList();
+      if (found.isEmpty()) {
+        return;
+      }
+      Deletion.Collected collected =
+          new Deletion(run, node.clock(), author, grace, ages).collect(found);
+      collected.events().forEach(this::tell);
+      events.add(
+          "swept",
+          live.fields().put("leftovers", found.size()).put("bytes", collected.bytes()).build());
+      synchronized (this) {
+        // Attempts may have been announced.
+        pending = true;
+      }
+    } catch (RuntimeException e) {
+      if (Thread.interrupted()) {
+        throw new InterruptedException("the agent ends");
+      }
+      events.note("sweeping " + live.key() + ": " + e);
     }
   }
 

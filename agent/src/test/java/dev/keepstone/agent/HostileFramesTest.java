@@ -108,6 +108,23 @@ final class HostileFramesTest {
   }
 
   @Test
+  void moreTensorsThanTheAgentHasMemoryForAreRefusedBeforeAnyIsMade() throws IOException {
+    String pieces = "{},".repeat(RequestCodec.MAX_PIECES);
+    String body =
+        "{\"do\":\"register\",\"pieces\":["
+            + pieces
+            + "{}],\"state\":{},\"state_bytes\":0,\"slots\":2,\"configs\":{},\"provenance\":{}}";
+    try (SocketChannel channel = connect();
+        FrameChannel frames = new FrameChannel(channel)) {
+      frames.writeRaw(frame(body.length(), body).array());
+      Json.Obj error = frames.read().orElseThrow().object("error");
+      assertThat(error.text("type")).isEqualTo("Refused");
+      assertThat(error.text("what")).contains("up to 400000").contains("found 400001");
+    }
+    requireAlive();
+  }
+
+  @Test
   void everyVerbOfATrainerNeedsAGreeting() throws IOException {
     RawTrainer stranger = new RawTrainer(node.directory, "00112233445566ff");
     List<Request<?>> requests =

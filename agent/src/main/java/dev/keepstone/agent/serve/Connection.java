@@ -13,7 +13,6 @@ import dev.keepstone.segment.wire.WireError;
 import java.io.IOException;
 import java.util.Optional;
 import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
 
 /// One connection: a request, its answer, the next request.
 final class Connection implements Runnable {
@@ -61,12 +60,15 @@ final class Connection implements Runnable {
 
   /// @return whether to go on
   private boolean serve() throws IOException, InterruptedException {
-    Optional<Json.Obj> frame = frames.read();
-    if (frame.isEmpty()) {
-      return false;
-    }
-    Request<?> request = read(frame.get());
-    if (request == null) {
+    Request<?> request;
+    try {
+      Optional<Request<?>> read = read();
+      if (read.isEmpty()) {
+        return false;
+      }
+      request = read.get();
+    } catch (KeepstoneException e) {
+      frames.write(WireError.frame(e));
       return true;
     }
     try {
@@ -80,13 +82,10 @@ final class Connection implements Runnable {
     return true;
   }
 
-  private @Nullable Request<?> read(Json.Obj frame) throws IOException {
-    try {
-      return RequestCodec.read(frame);
-    } catch (KeepstoneException e) {
-      frames.write(WireError.frame(e));
-    }
-    return null;
+  /// A method of its own, so that a frame of many MiB is no longer held while its request is
+  /// answered.
+  private Optional<Request<?>> read() throws IOException {
+    return frames.read().map(RequestCodec::read);
   }
 
   private Json.Obj answer(Request<?> request) throws InterruptedException {

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Consumer;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
@@ -37,10 +38,12 @@ public final class JsonReader {
   private static final int NAMES_REMEMBERED = 256;
 
   private final JsonParser parser;
+  private long left;
   private final String[] names = new String[NAMES_REMEMBERED];
 
-  private JsonReader(JsonParser parser) {
+  private JsonReader(JsonParser parser, long mostValues) {
     this.parser = parser;
+    this.left = mostValues;
     Arrays.fill(names, "");
   }
 
@@ -51,12 +54,16 @@ public final class JsonReader {
 
   /// @throws JsonException with the byte offset of the defect
   public static Json read(byte[] utf8, int from, int length) {
+    return read(utf8, from, length, Long.MAX_VALUE);
+  }
+
+  private static Json read(byte[] utf8, int from, int length, long mostValues) {
     try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), utf8, from, length)) {
       JsonToken first = parser.nextToken();
       if (first == null) {
         throw new JsonException("expected a JSON value, found nothing");
       }
-      Json value = new JsonReader(parser).value(first);
+      Json value = new JsonReader(parser, mostValues).value(first);
       requireEnd(parser);
       return value;
     } catch (JacksonException e) {
@@ -73,6 +80,27 @@ public final class JsonReader {
         : fail("expected a JSON object at the top");
   }
 
+  /// Reads a document that must be an object, of somebody who may send anything: a tree takes ten
+  /// times the memory of its text.
+  ///
+  /// @param mostValues objects, arrays and what is in them, all counted
+  /// @return empty where it has more; no more than these were made
+  /// @throws JsonException with the byte offset of the defect
+  public static Optional<Json.Obj> readObject(byte[] utf8, long mostValues) {
+    try {
+      return read(utf8, 0, utf8.length, mostValues) instanceof Json.Obj object
+          ? Optional.of(object)
+          : fail("expected a JSON object at the top");
+    } catch (TooManyException e) {
+      return Optional.empty();
+    }
+  }
+
+  /// There are more values than the caller has room for.
+  private static final class TooManyException extends RuntimeException {
+    private static final long serialVersionUID = 1;
+  }
+
   /// Reads a document that must be an object and is too large to be held as a tree: elements of
   /// some arrays of it are handed over one by one, in order, and are not in the result. What was
   /// handed over counts only when this returns.
@@ -84,7 +112,7 @@ public final class JsonReader {
       if (parser.nextToken() != JsonToken.START_OBJECT) {
         throw new JsonException("expected a JSON object at the top");
       }
-      JsonReader reader = new JsonReader(parser);
+      JsonReader reader = new JsonReader(parser, Long.MAX_VALUE);
       Map<String, Json> fields = new LinkedHashMap<>();
       while (parser.nextToken() != JsonToken.END_OBJECT) {
         String name = parser.currentName();
@@ -129,11 +157,14 @@ public final class JsonReader {
         e);
   }
 
-  private static Json.Obj fail(String message) {
+  private static <T> T fail(String message) {
     throw new JsonException(message);
   }
 
   private Json value(JsonToken token) {
+    if (--left < 0) {
+      throw new TooManyException();
+    }
     return switch (token) {
       case START_OBJECT -> {
         Map<String, Json> fields = new LinkedHashMap<>();

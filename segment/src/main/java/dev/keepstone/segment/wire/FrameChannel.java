@@ -1,5 +1,6 @@
 package dev.keepstone.segment.wire;
 
+import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.core.json.JsonException;
 import dev.keepstone.core.json.JsonReader;
@@ -31,6 +32,10 @@ public final class FrameChannel implements AutoCloseable {
   /// The longest frame that either side sends or accepts.
   public static final int MAX_FRAME_BYTES = 256 << 20;
 
+  /// The most values of a frame: more than the largest layout that an agent takes has, and no more
+  /// than a heap of 1 GiB holds.
+  public static final long MAX_VALUES = 10_000_000;
+
   /// Silence that ends a frame once it has begun: its sender is gone or stuck.
   public static final Duration MID_FRAME_PATIENCE = Duration.ofSeconds(30);
 
@@ -48,9 +53,16 @@ public final class FrameChannel implements AutoCloseable {
   private final Selector readable;
   private final Selector writable;
 
+  private final long mostValues;
+
   /// Takes over a connected channel.
   public FrameChannel(SocketChannel channel) throws IOException {
+    this(channel, MAX_VALUES);
+  }
+
+  FrameChannel(SocketChannel channel, long mostValues) throws IOException {
     this.channel = channel;
+    this.mostValues = mostValues;
     channel.configureBlocking(false);
     readable = Selector.open();
     writable = Selector.open();
@@ -122,6 +134,8 @@ public final class FrameChannel implements AutoCloseable {
   /// @return empty where the peer closed between two frames
   /// @throws SocketTimeoutException where patience ends
   /// @throws EOFException where the peer closed inside a frame
+  /// @throws KeepstoneException.Refused for a frame of more than [#MAX_VALUES] values; the next one
+  ///   can be read
   /// @throws HttpException where it is no frame but the begin of an HTTP request
   /// @throws ProtocolException for a frame that is too long or no JSON object; close the channel
   public Optional<Json.Obj> read(Duration patience) throws IOException {
@@ -146,7 +160,14 @@ public final class FrameChannel implements AutoCloseable {
       throw tooLong(declared);
     }
     try {
-      return Optional.of(JsonReader.readObject(readBody((int) declared)));
+      Optional<Json.Obj> frame = JsonReader.readObject(readBody((int) declared), mostValues);
+      if (frame.isEmpty()) {
+        throw new KeepstoneException.Refused(
+            "a frame has at most " + mostValues + " values",
+            "a frame of " + declared + " bytes",
+            "register fewer tensors, or save from more ranks");
+      }
+      return frame;
     } catch (JsonException e) {
       ProtocolException failure =
           new ProtocolException("frame is no JSON object: " + e.getMessage());

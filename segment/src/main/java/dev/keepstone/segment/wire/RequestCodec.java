@@ -16,6 +16,9 @@ public final class RequestCodec {
   /// The version of the protocol that this speaks.
   public static final int VERSION = 1;
 
+  /// Tensors and pieces of one rank: what the heap of an agent has room for.
+  public static final int MAX_PIECES = 400_000;
+
   private static final Pattern CLIENT = Pattern.compile("[0-9a-f]{16}");
   private static final long DEFAULT_TIMEOUT_MS = 120_000;
   private static final long DEFAULT_COMMIT_TIMEOUT_MS = 1_200_000;
@@ -210,6 +213,11 @@ public final class RequestCodec {
   private static Request.Register register(Json.Obj frame) {
     List<RegisteredPiece> pieces = new ArrayList<>();
     List<Json> listed = frame.array("pieces");
+    if (listed.size() > MAX_PIECES) {
+      throw new JsonException(
+          "an agent takes up to %d tensors and pieces of one rank, found %d"
+              .formatted(MAX_PIECES, listed.size()));
+    }
     for (int i = 0; i < listed.size(); i++) {
       pieces.add(WireFields.readPiece(listed.get(i), "pieces[" + i + "]"));
     }

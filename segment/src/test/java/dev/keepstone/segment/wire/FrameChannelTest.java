@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.sun.management.ThreadMXBean;
+import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
 import java.io.EOFException;
 import java.io.IOException;
@@ -47,6 +48,22 @@ class FrameChannelTest {
   void close() throws IOException {
     raw.close();
     frames.close();
+  }
+
+  @Test
+  void aFrameOfTooManyValuesIsRefusedAndTheNextOneIsRead() throws IOException {
+    try (ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
+      server.bind(null);
+      try (SocketChannel peer = SocketChannel.open(server.getLocalAddress());
+          FrameChannel few = new FrameChannel(server.accept(), 4)) {
+        peer.write(ByteBuffer.wrap(framed("{\"a\":[1,2,3]}")));
+        peer.write(ByteBuffer.wrap(framed("{\"a\":[1,2]}")));
+        assertThatThrownBy(few::read)
+            .isInstanceOf(KeepstoneException.Refused.class)
+            .hasMessageContaining("at most 4 values");
+        assertThat(few.read().orElseThrow().array("a")).hasSize(2);
+      }
+    }
   }
 
   private static byte[] framed(byte[] body) {
