@@ -25,9 +25,11 @@ public final class Import {
   /// What is wanted.
   ///
   /// @param step of the checkpoint; where it is empty what the source says, else 0
-  public record Options(OptionalLong step) {
+  /// @param strictPickle whether objects of unknown classes are refused, as [Checkpoints#open(Host,
+  ///   String, boolean)] does
+  public record Options(OptionalLong step, boolean strictPickle) {
     /// The step that the source says.
-    public static final Options DEFAULT = new Options(OptionalLong.empty());
+    public static final Options DEFAULT = new Options(OptionalLong.empty(), false);
   }
 
   /// What was made.
@@ -48,7 +50,7 @@ public final class Import {
   public static Report run(
       Host host, String source, String target, Options options, Progress progress) {
     Place place = place(host, target);
-    try (CheckpointView view = Checkpoints.open(host, source)) {
+    try (CheckpointView view = Checkpoints.open(host, source, options.strictPickle())) {
       requireFree(place);
       CheckpointId id = new CheckpointId(1, step(view, options, source));
       return new Importing(host, view, place.tier, place.names, id, progress)

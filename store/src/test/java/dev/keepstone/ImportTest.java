@@ -148,7 +148,7 @@ class ImportTest {
             ExportTest.host(disk),
             TARGET,
             "/home/other/copy",
-            new Import.Options(OptionalLong.of(7)),
+            new Import.Options(OptionalLong.of(7), false),
             Progress.NONE);
     assertThat(report.id()).isEqualTo(new CheckpointId(1, 7));
     assertThat(read(disk, "/home/other/copy@7")).containsExactlyInAnyOrderEntriesOf(content);

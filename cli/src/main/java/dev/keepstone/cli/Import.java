@@ -14,7 +14,7 @@ import picocli.CommandLine.Parameters;
     footer = {
       "",
       "Examples:",
-      "  keepstone import model.safetensors ckpts/gpt-small",
+      "  keepstone import training.pt ckpts/gpt-small --strict-pickle",
       "  keepstone import exported/ ckpts/gpt-small --step 48000"
     })
 final class Import implements Verb {
@@ -30,6 +30,11 @@ final class Import implements Verb {
       description = "Its step (default: what the source says, else 0).")
   @Nullable Long step;
 
+  @Option(
+      names = "--strict-pickle",
+      description = "Refuse a pickle with objects of unknown classes, which are opaque otherwise.")
+  boolean strictPickle;
+
   @Override
   public Set<ExitCode> codes() {
     return ExitCode.reading(
@@ -41,7 +46,7 @@ final class Import implements Verb {
     long began = console.shell().host().clock().nanos();
     dev.keepstone.Import.Options options =
         new dev.keepstone.Import.Options(
-            step == null ? OptionalLong.empty() : OptionalLong.of(step));
+            step == null ? OptionalLong.empty() : OptionalLong.of(step), strictPickle);
     try (Progress progress = console.progress("importing")) {
       var made =
           dev.keepstone.Import.run(console.shell().host(), source, target, options, progress::set);

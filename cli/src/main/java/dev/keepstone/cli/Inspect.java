@@ -9,8 +9,11 @@ import dev.keepstone.core.view.StoredTensor;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /// `keepstone inspect`: the tensors of any checkpoint and where they lie, without reading them.
@@ -21,13 +24,18 @@ import picocli.CommandLine.Parameters;
       "",
       "Examples:",
       "  keepstone inspect ckpts/gpt@latest",
-      "  keepstone inspect model.safetensors --json"
+      "  keepstone inspect training.pt --strict-pickle"
     })
 final class Inspect implements Verb {
   @Parameters(
       paramLabel = "PATH_OR_REF",
       description = "STORE/RUN@WHICH, or a foreign file or folder, told by its content.")
   String what = "";
+
+  @Option(
+      names = "--strict-pickle",
+      description = "Refuse a pickle with objects of unknown classes, which are opaque otherwise.")
+  boolean strictPickle;
 
   @Override
   public Set<ExitCode> codes() {
@@ -36,7 +44,7 @@ final class Inspect implements Verb {
 
   @Override
   public Answer run(Console console) throws IOException {
-    try (CheckpointView view = Checkpoints.open(console.shell().host(), what)) {
+    try (CheckpointView view = Checkpoints.open(console.shell().host(), what, strictPickle)) {
       tell(view, console);
       Json.Builder metadata = Json.object();
       view.metadata().forEach(metadata::put);
@@ -98,5 +106,25 @@ final class Inspect implements Verb {
     }
     table.lines().forEach(console::say);
     view.metadata().forEach((key, value) -> console.say("metadata " + key + ": " + value));
+    Map<String, Integer> opaque = new TreeMap<>();
+    view.state().ifPresent(state -> countOpaque(state, opaque));
+    opaque.forEach((type, count) ->
+        console.say("opaque   " + type + (count == 1 ? "" : " (" + Units.count(count) + ")")));
+  }
+
+  /// Counts the objects of a state tree of which no more is known than their class.
+  private static void countOpaque(Json json, Map<String, Integer> counts) {
+    switch (json) {
+      case Json.Obj object -> {
+        if (object.get("~") instanceof Json.Text(String word)
+            && word.equals("opaque")
+            && object.get("type") instanceof Json.Text(String type)) {
+          counts.merge(type, 1, Integer::sum);
+        }
+        object.fields().values().forEach(field -> countOpaque(field, counts));
+      }
+      case Json.Array(List<Json> values) -> values.forEach(value -> countOpaque(value, counts));
+      case Json.Null _, Json.Bool _, Json.Int _, Json.Big _, Json.Real _, Json.Text _ -> {}
+    }
   }
 }

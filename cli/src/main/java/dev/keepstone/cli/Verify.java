@@ -1,7 +1,9 @@
 package dev.keepstone.cli;
 
 import dev.keepstone.Checkpoints;
+import dev.keepstone.core.bytes.Crc32;
 import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.core.format.torch.TorchView;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.core.view.CheckpointView;
 import dev.keepstone.core.view.StoredTensor;
@@ -38,8 +40,8 @@ final class Verify implements Verb {
   @Parameters(
       paramLabel = "PATH_OR_REF",
       description =
-          "STORE/RUN@WHICH; STORE or STORE/RUN for all in it; or a safetensors file or folder"
-              + " (structure only).")
+          "STORE/RUN@WHICH; STORE or STORE/RUN for all in it; or a foreign file or folder: its"
+              + " structure, and with --deep its checksums where the format has some.")
   String what = "";
 
   @Option(names = "--deep", description = "Read every byte and check it.")
@@ -125,11 +127,9 @@ final class Verify implements Verb {
     }
   }
 
-  /// What lies in no store has no checksums: its structure, which opening it checks, is all.
+  /// What lies in no store: its structure, which opening it checks, and the checksums of an
+  /// archive.
   private Answer foreign(Console console, long began) throws IOException {
-    if (deep) {
-      console.note("there are no checksums outside of a store: only structure is checked");
-    }
     try (CheckpointView view = Checkpoints.open(console.shell().host(), what)) {
       Set<String> files = new HashSet<>();
       long bytes = 0;
@@ -137,22 +137,49 @@ final class Verify implements Verb {
         tensor.pieces().forEach(piece -> files.add(piece.file()));
         bytes += tensor.tensor().byteLength();
       }
-      VerifyReport report = new VerifyReport(false, Math.max(1, files.size()), bytes, List.of());
-      Json.Obj fields =
-          json(report, began, console).put("checkpoints", Json.array(List.of())).build();
-      done(report, 1, fields, console);
-      return Answer.of(fields);
+      Optional<List<TorchView.Damage>> damages =
+          deep && view instanceof TorchView torch ? torch.damages() : Optional.empty();
+      if (deep && damages.isEmpty()) {
+        console.note("the format has no checksums: only structure is checked");
+      }
+      List<Problem> problems =
+          damages.orElse(List.of()).stream().map(damage -> problem(what, damage)).toList();
+      return foreign(
+          new VerifyReport(damages.isPresent(), Math.max(1, files.size()), bytes, problems),
+          began,
+          console);
     } catch (KeepstoneException.Integrity e) {
       Problem problem =
-          new Problem(
-              e.on(), null, null, null, Problem.Kind.HEADER, "a sound safetensors file", e.what());
-      VerifyReport report = new VerifyReport(false, 1, 0, List.of(problem));
-      tell(report, console);
-      return new Answer(
-          json(report, began, console).put("checkpoints", Json.array(List.of())).build(),
-          new KeepstoneException.Integrity(
-              "1 problem", what, "bring back a good copy of the file"));
+          new Problem(e.on(), null, null, null, Problem.Kind.HEADER, "a sound file", e.what());
+      return foreign(new VerifyReport(false, 1, 0, List.of(problem)), began, console);
     }
+  }
+
+  private static Problem problem(String file, TorchView.Damage damage) {
+    return new Problem(
+        file + ", record " + damage.name(),
+        null,
+        damage.offset(),
+        damage.bytes(),
+        Problem.Kind.CHECKSUM,
+        Crc32.hex(damage.expected()),
+        Crc32.hex(damage.found()));
+  }
+
+  private Answer foreign(VerifyReport report, long began, Console console) {
+    Json.Obj fields =
+        json(report, began, console).put("checkpoints", Json.array(List.of())).build();
+    if (report.ok()) {
+      done(report, 1, fields, console);
+      return Answer.of(fields);
+    }
+    tell(report, console);
+    return new Answer(
+        fields,
+        new KeepstoneException.Integrity(
+            Units.count(report.problems().size(), "problem"),
+            what,
+            "bring back a good copy of the file"));
   }
 
   private static void tell(Problem problem, Console console) {
