@@ -5,8 +5,10 @@ import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.store.part.Refusal;
 import dev.keepstone.store.reference.CheckpointId;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
@@ -63,9 +65,10 @@ final class Departed {
               || now - rank.since > rank.member.commitTimeout().toNanos());
       ranks = List.copyOf(gone);
     }
+    Map<Integer, Set<CheckpointId>> unfinished = new HashMap<>();
     for (Gone rank : ranks) {
       try {
-        refuse(rank);
+        refuse(rank, unfinished.computeIfAbsent(rank.member.start(), publication::unfinished));
       } catch (KeepstoneException e) {
         Publication.requireNotEnding();
         events.note("could not refuse for rank " + rank.member.rank() + ": " + e.what());
@@ -73,8 +76,8 @@ final class Departed {
     }
   }
 
-  private void refuse(Gone rank) {
-    for (CheckpointId id : publication.unfinished(rank.member.start())) {
+  private void refuse(Gone rank, Set<CheckpointId> unfinished) {
+    for (CheckpointId id : unfinished) {
       boolean open;
       synchronized (roster) {
         open = rank.trainer.open.containsKey(id);

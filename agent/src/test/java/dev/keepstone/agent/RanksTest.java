@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonReader;
 import dev.keepstone.core.tensor.Dtype;
 import dev.keepstone.core.tensor.Piece;
 import dev.keepstone.core.tensor.Shape;
@@ -20,6 +22,7 @@ import dev.keepstone.store.tier.StoreClock;
 import dev.keepstone.store.verify.Verify;
 import dev.keepstone.testkit.FaultyDisk;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -117,6 +120,16 @@ final class RanksTest {
     requireWhole("1-30");
     assertThat(Stores.run(store).manifest(CheckpointId.parse("1-30")).summary().tensors())
         .isEqualTo(5);
+    // Whole tensors of four ranks have one index; the spread one has none.
+    Path folder = store.resolve("run/checkpoints/1-30");
+    Json.Obj index =
+        JsonReader.readObject(
+            Files.readAllBytes(folder.resolve("optimizer.safetensors.index.json")));
+    assertThat(index.object("weight_map").fields().keySet())
+        .containsExactly("own0", "own1", "own2", "own3");
+    assertThat(index.object("weight_map").text("own2")).startsWith("optimizer-00002.");
+    assertThat(folder.resolve("model.safetensors.index.json")).doesNotExist();
+    assertThat(folder.resolve("config.json")).exists();
   }
 
   @Test

@@ -44,9 +44,9 @@ import org.jspecify.annotations.Nullable;
 /// anything that must not be                                   wrong <what>
 /// ```
 final class TortureRank {
-  static final Duration STAGING = Duration.ofSeconds(10);
-  static final Duration COMMIT = Duration.ofSeconds(5);
-  static final Duration PATIENCE = Duration.ofSeconds(20);
+  static final Duration STAGING = Duration.ofSeconds(15);
+  static final Duration COMMIT = Duration.ofSeconds(10);
+  static final Duration PATIENCE = Duration.ofSeconds(30);
 
   /// Elements of eight bytes that each rank has of the tensor that is spread over all.
   static final long SPREAD = 20_000;

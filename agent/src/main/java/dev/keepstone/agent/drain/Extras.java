@@ -4,11 +4,9 @@ import dev.keepstone.core.bytes.Crc32;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.core.json.JsonWriter;
 import dev.keepstone.segment.layout.Layout;
-import dev.keepstone.store.object.Names;
+import dev.keepstone.store.manifest.Indexes;
 import dev.keepstone.store.part.FileReceipt;
 import dev.keepstone.store.part.Part;
-import dev.keepstone.store.part.PieceReceipt;
-import dev.keepstone.store.part.ShardReceipt;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -48,22 +46,16 @@ final class Extras {
         bare.stallMs());
   }
 
-  /// Name and bytes of each. Empty where one rank's part is not the whole checkpoint.
+  /// Name and bytes of each. Indexes of several ranks are put by who commits, since no rank alone
+  /// can tell them; the configuration is put by rank 0.
   static Map<String, byte[]> of(Part part, Layout layout) {
     Map<String, byte[]> files = new LinkedHashMap<>();
-    if (part.world() != 1) {
+    if (part.rank() > 0) {
       return files;
     }
-    Map<String, List<ShardReceipt>> components = new LinkedHashMap<>();
-    for (ShardReceipt shard : part.shards()) {
-      components.computeIfAbsent(shard.component(), _ -> new ArrayList<>()).add(shard);
+    if (part.world() == 1) {
+      files.putAll(Indexes.of(part));
     }
-    components.forEach((component, shards) -> {
-      // An index cannot name a file of another folder.
-      if (shards.stream().allMatch(shard -> shard.whole() && shard.from() == null)) {
-        files.put(Names.index(component), index(shards));
-      }
-    });
     Json.Obj configs = layout.configs();
     Json config =
         configs.fields().size() == 1
@@ -73,21 +65,5 @@ final class Extras {
       files.put(CONFIG, JsonWriter.bytes(config));
     }
     return files;
-  }
-
-  private static byte[] index(List<ShardReceipt> shards) {
-    Json.Builder weights = Json.object();
-    long total = 0;
-    for (ShardReceipt shard : shards) {
-      total += shard.bytes() - shard.header();
-      for (PieceReceipt piece : shard.pieces()) {
-        weights.put(piece.piece().tensor().name(), shard.file());
-      }
-    }
-    return JsonWriter.bytes(
-        Json.object()
-            .put("metadata", Json.object().put("total_size", total).build())
-            .put("weight_map", weights.build())
-            .build());
   }
 }

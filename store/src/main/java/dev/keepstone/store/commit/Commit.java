@@ -3,6 +3,7 @@ package dev.keepstone.store.commit;
 import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.store.hold.Secure;
+import dev.keepstone.store.manifest.Indexes;
 import dev.keepstone.store.manifest.Manifest;
 import dev.keepstone.store.object.Names;
 import dev.keepstone.store.part.FileReceipt;
@@ -19,6 +20,7 @@ import dev.keepstone.store.tier.Tier;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -183,7 +185,7 @@ public final class Commit {
     try {
       return switch (gather(id)) {
         case Gathered.Ended(Published published) -> published;
-        case Gathered.All(List<StoredPart> parts) -> publish(id, Manifest.of(parts));
+        case Gathered.All(List<StoredPart> parts) -> publish(id, parts);
       };
     } catch (KeepstoneException.Integrity e) {
       return lost(e);
@@ -266,7 +268,8 @@ public final class Commit {
     return new Published.Lost("checkpoint " + id + " was collected before it was complete");
   }
 
-  private Published publish(CheckpointId id, Manifest manifest) {
+  private Published publish(CheckpointId id, List<StoredPart> parts) {
+    Manifest manifest = Manifest.of(parts);
     // One that stands already is not kept from an operator's wish to delete it by who comes late.
     boolean stands = run.findManifest(id).isPresent();
     if (stands ? run.tombs(id).purged(id) : !Secure.secure(run, id)) {
@@ -278,6 +281,14 @@ public final class Commit {
         return new Published.Lost(lacking.get());
       }
     }
+    if (!stands) {
+      for (Map.Entry<String, byte[]> index :
+          Indexes.of(parts.stream().map(StoredPart::part).toList()).entrySet()) {
+        if (!putIndex(names.file(id, index.getKey()), index.getValue())) {
+          return new Published.Unknown("whether " + index.getKey() + " stands is not known");
+        }
+      }
+    }
     // Parts and extras of other ranks may not be durable yet.
     run.makeDurable(names.checkpoint(id));
     return switch (tier.put(names.manifest(id), manifest.encode())) {
@@ -286,6 +297,19 @@ public final class Commit {
       case Put.Lost lost ->
           new Published.Lost(
               tier.describe(names.manifest(id)) + " stands and is not what the parts say");
+    };
+  }
+
+  /// Whether it stands. The parts are what they are for good, so whoever commits puts these bytes.
+  private boolean putIndex(String name, byte[] bytes) {
+    return switch (tier.put(name, bytes)) {
+      case Put.Committed() -> true;
+      case Put.Unknown unknown -> false;
+      case Put.Lost lost ->
+          throw new KeepstoneException.Integrity(
+              "expected the index that the parts give, found another one",
+              tier.describe(name),
+              "remove what was copied here from elsewhere");
     };
   }
 

@@ -185,7 +185,7 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
       }
     }
     Cover.prove(receipts);
-    List<StoredFile> files = receipts.stream().flatMap(part -> files(part).stream()).toList();
+    List<StoredFile> files = files(receipts);
     return new Manifest(
         summary(receipts, ownFiles(files)),
         ordered.stream()
@@ -193,6 +193,22 @@ public record Manifest(Summary summary, List<PartFile> parts, List<StoredFile> f
                 new PartFile(Names.partFile(stored.part().rank()), stored.bytes(), stored.crc32()))
             .toList(),
         files);
+  }
+
+  /// Indexes over several ranks stand with what rank 0 has put.
+  private static List<StoredFile> files(List<Part> parts) {
+    List<StoredFile> files = new ArrayList<>();
+    for (Part part : parts) {
+      files.addAll(files(part));
+      if (part.rank() == 0) {
+        Indexes.of(parts)
+            .forEach((file, bytes) -> {
+              int crc = Crc32.of(bytes, 0, bytes.length);
+              files.add(plain(new FileReceipt(file, bytes.length, crc), 0));
+            });
+      }
+    }
+    return files;
   }
 
   private static int ownFiles(List<StoredFile> files) {

@@ -5,6 +5,7 @@ import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.state.StateTree;
 import dev.keepstone.core.state.StateTreeException;
+import dev.keepstone.store.manifest.Indexes;
 import dev.keepstone.store.manifest.Manifest;
 import dev.keepstone.store.object.Names;
 import dev.keepstone.store.part.FileReceipt;
@@ -251,6 +252,11 @@ final class Inspection {
           shards.add(shard);
         }
       }
+    }
+    if (!parts.isEmpty() && parts.size() == parts.getFirst().world()) {
+      Indexes.of(parts)
+          .forEach((file, bytes) ->
+              whole(new FileReceipt(file, bytes.length, Crc32.of(bytes, 0, bytes.length))));
     }
     new ShardInspection(tier, names, id, sizes, this::add).inspect(shards, progress);
   }
