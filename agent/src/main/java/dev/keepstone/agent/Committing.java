@@ -52,6 +52,9 @@ final class Committing implements AutoCloseable {
     long glanceAt;
     long lineAt;
 
+    /// Since when nobody can say what became of it; 0 while that is known.
+    long doubtSince;
+
     Waiting(CheckpointId id, int world, long since) {
       this.id = id;
       this.world = world;
@@ -200,13 +203,16 @@ final class Committing implements AutoCloseable {
   }
 
   private boolean outOfPatience(Waiting one, KeepstoneException why) {
-    long patience = UNKNOWN_NANOS;
+    long now = node.clock().nanos();
     if (why instanceof KeepstoneException.Busy) {
+      one.doubtSince = 0;
       synchronized (roster) {
-        patience = one.attempts.getFirst().trainer().member().commitTimeout().toNanos();
+        Membership member = one.attempts.getFirst().trainer().member();
+        return now - one.since > member.commitTimeout().toNanos();
       }
     }
-    return node.clock().nanos() - one.since > patience;
+    one.doubtSince = one.doubtSince == 0 ? now : one.doubtSince;
+    return now - one.doubtSince > UNKNOWN_NANOS;
   }
 
   private void end(Waiting one, Step.Over over) {

@@ -17,6 +17,9 @@ import java.util.concurrent.TimeUnit;
 final class Departed {
   private static final long PERIOD = TimeUnit.SECONDS.toNanos(1);
 
+  /// How long one that ended in order is thought of: all ranks end then, and nothing is begun.
+  private static final long AFTER_CLOSE = TimeUnit.MINUTES.toNanos(1);
+
   private final LiveRun live;
   private final Roster roster;
   private final Publication publication;
@@ -26,7 +29,12 @@ final class Departed {
   private long roundAt;
 
   /// @param settled checkpoints of which the rank's part, or refusal, stands
-  private record Gone(Trainer trainer, Membership member, long since, Set<CheckpointId> settled) {}
+  private record Gone(Trainer trainer, Membership member, long since, Set<CheckpointId> settled) {
+    long patience() {
+      long asked = member.commitTimeout().toNanos();
+      return trainer.closed ? Math.min(AFTER_CLOSE, asked) : asked;
+    }
+  }
 
   Departed(LiveRun live, Roster roster, Publication publication, EventLog events, Node node) {
     this.live = live;
@@ -60,9 +68,8 @@ final class Departed {
     roundAt = now + PERIOD;
     List<Gone> ranks;
     synchronized (roster) {
-      gone.removeIf(rank ->
-          live.start() > rank.member.start()
-              || now - rank.since > rank.member.commitTimeout().toNanos());
+      gone.removeIf(
+          rank -> live.start() > rank.member.start() || now - rank.since > rank.patience());
       ranks = List.copyOf(gone);
     }
     Map<Integer, Set<CheckpointId>> unfinished = new HashMap<>();
