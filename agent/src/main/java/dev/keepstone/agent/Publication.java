@@ -87,7 +87,13 @@ final class Publication {
       drain = new Drain(run.tier(), run.names(), node.nonce(), live.pace());
       standing = run.part(attempt.id(), layout.owner().rank()).orElse(null);
       if (standing == null) {
-        standing = put(drain(drain, attempt, run), run);
+        Part drained = drain(drain, attempt, run);
+        if (layout.owner().world() > 1) {
+          // A configuration is the layout's alone. Were the part to stand without it and this agent
+          // to die for good, nobody could complete the checkpoint.
+          drain.putExtras(drained, layout);
+        }
+        standing = put(drained, run);
       }
     } catch (KeepstoneException e) {
       requireNotEnding();

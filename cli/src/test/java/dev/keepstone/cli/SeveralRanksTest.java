@@ -90,7 +90,8 @@ final class SeveralRanksTest {
 
   @Test
   void verifyReadsTheShardsOfAllRanksAndNamesADamagedIndex() throws IOException {
-    ran("verify", store + "/gpt", "--deep", "--all");
+    ran("verify", store + "/gpt@2-60", "--deep");
+    ran("verify", store + "/gpt@2-70", "--deep");
     Path index = Path.of(store, "gpt/checkpoints/2-70/model.safetensors.index.json");
     byte[] bytes = Files.readAllBytes(index);
     bytes[bytes.length / 2] ^= 1;
