@@ -19,10 +19,24 @@ from torch.distributed.checkpoint.state_dict import (
     get_optimizer_state_dict,
 )
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FullyShardedDataParallel, ShardingStrategy, fully_shard
+from torch.distributed.fsdp import (
+    FullyShardedDataParallel,
+    ShardingStrategy,
+    fully_shard,
+)
 from torch.distributed.fsdp.wrap import ModuleWrapPolicy
-from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
-from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+from torch.distributed.tensor import (
+    DTensor,
+    Partial,
+    Replicate,
+    Shard,
+    distribute_tensor,
+)
+from torch.distributed.tensor.parallel import (
+    ColwiseParallel,
+    RowwiseParallel,
+    parallelize_module,
+)
 
 
 class Block(nn.Module):
@@ -52,7 +66,13 @@ class Model(nn.Module):
         return self.head(x)  # type: ignore[no-any-return]
 
 
-def train(model: nn.Module, optimizer: torch.optim.Optimizer, width: int, steps: int = 2, seed: int = 9) -> None:
+def train(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    width: int,
+    steps: int = 2,
+    seed: int = 9,
+) -> None:
     generator = torch.Generator().manual_seed(seed)
     for _ in range(steps):
         optimizer.zero_grad()
@@ -68,7 +88,9 @@ def _fsdp2(mesh: Any, model: Model) -> nn.Module:
 
 def _tensor_parallel(model: Model, mesh: Any) -> Model:
     for block in model.blocks:
-        parallelize_module(block, mesh, {"up": ColwiseParallel(), "down": RowwiseParallel()})
+        parallelize_module(
+            block, mesh, {"up": ColwiseParallel(), "down": RowwiseParallel()}
+        )
     return model
 
 
@@ -79,18 +101,27 @@ def build(layout: str, width: int = 6, inner: int = 7) -> nn.Module:
     if layout == "fsdp2":
         return _fsdp2(init_device_mesh("cpu", (world,)), model)
     if layout == "hsdp":
-        return _fsdp2(init_device_mesh("cpu", (2, world // 2), mesh_dim_names=("replicas", "shards")), model)
+        return _fsdp2(
+            init_device_mesh(
+                "cpu", (2, world // 2), mesh_dim_names=("replicas", "shards")
+            ),
+            model,
+        )
     if layout == "tp":
         return _tensor_parallel(model, init_device_mesh("cpu", (world,)))
     if layout == "fsdp2+tp":
-        mesh = init_device_mesh("cpu", (world // 2, 2), mesh_dim_names=("data", "tensor"))
+        mesh = init_device_mesh(
+            "cpu", (world // 2, 2), mesh_dim_names=("data", "tensor")
+        )
         return _fsdp2(mesh["data"], _tensor_parallel(model, mesh["tensor"]))
     if layout == "ddp":
         return nn.parallel.DistributedDataParallel(model)
     policy = ModuleWrapPolicy({Block})
     originals = layout != "fsdp1 flat"
     if layout == "fsdp1 hybrid":
-        mesh = init_device_mesh("cpu", (2, world // 2), mesh_dim_names=("replicas", "shards"))
+        mesh = init_device_mesh(
+            "cpu", (2, world // 2), mesh_dim_names=("replicas", "shards")
+        )
         return FullyShardedDataParallel(
             model,
             device_mesh=mesh,
@@ -99,7 +130,11 @@ def build(layout: str, width: int = 6, inner: int = 7) -> nn.Module:
             use_orig_params=True,
             device_id=torch.device("cpu"),
         )
-    strategy = ShardingStrategy.NO_SHARD if layout == "fsdp1 whole" else ShardingStrategy.FULL_SHARD
+    strategy = (
+        ShardingStrategy.NO_SHARD
+        if layout == "fsdp1 whole"
+        else ShardingStrategy.FULL_SHARD
+    )
     return FullyShardedDataParallel(
         model,
         auto_wrap_policy=policy,
@@ -119,18 +154,28 @@ def whole(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     return {"model": dict(tensors), "optimizer": moments["state"] if moments else {}}
 
 
-def slots_of_fsdp1(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+def slots_of_fsdp1(
+    model: nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
     """The optimizer's state as the ranks' flat parts make it up, one after another. (torch's own gathering mixes up slots that some ranks do not have.)"""
     here = {
         name.replace("_fsdp_wrapped_module.", ""): {
-            slot: tensor.clone() for slot, tensor in optimizer.state.get(parameter, {}).items()
+            slot: tensor.clone()
+            for slot, tensor in optimizer.state.get(parameter, {}).items()
         }
         for name, parameter in model.named_parameters()
     }
     everywhere: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(everywhere, here)
-    shapes = {name: tensor.shape for name, tensor in get_model_state_dict(model, options=FULL).items()}
-    shards = getattr(model, "process_group").size() if hasattr(model, "process_group") else len(everywhere)
+    shapes = {
+        name: tensor.shape
+        for name, tensor in get_model_state_dict(model, options=FULL).items()
+    }
+    shards = (
+        getattr(model, "process_group").size()
+        if hasattr(model, "process_group")
+        else len(everywhere)
+    )
     found: dict[str, Any] = {}
     for name in here if shapes else ():  # torch gathers for rank 0 alone
         parts = [one[name] for one in everywhere[:shards] if one[name]]
@@ -144,19 +189,32 @@ def slots_of_fsdp1(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[s
 
 
 def _run(
-    scene: str, rank: int, world: int, place: str, arguments: dict[str, Any], environment: dict[str, str]
+    scene: str,
+    rank: int,
+    world: int,
+    place: str,
+    arguments: dict[str, Any],
+    environment: dict[str, str],
 ) -> None:
     torch.set_num_threads(1)
     os.environ.update(environment)  # the fork server's is that of the first test
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), GLOO_SOCKET_IFNAME="lo")
     result: dict[str, Any]
     try:
-        dist.init_process_group("gloo", init_method=f"file://{place}/rendezvous", rank=rank, world_size=world)
+        dist.init_process_group(
+            "gloo",
+            init_method=f"file://{place}/rendezvous",
+            rank=rank,
+            world_size=world,
+        )
         result = {"result": SCENES[scene](rank, pathlib.Path(place), **arguments)}
         dist.barrier()
         dist.destroy_process_group()
     except BaseException as error:
-        result = {"error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
+        result = {
+            "error": f"{type(error).__name__}: {error}",
+            "trace": traceback.format_exc(),
+        }
     (pathlib.Path(place) / f"result-{rank}.json").write_text(json.dumps(result))
     os._exit(0)
 
@@ -169,14 +227,22 @@ def scene(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def run(scene: str, world: int, place: pathlib.Path, seconds: float = 120, **arguments: Any) -> list[dict[str, Any]]:
+def run(
+    scene: str, world: int, place: pathlib.Path, seconds: float = 120, **arguments: Any
+) -> list[dict[str, Any]]:
     """Runs a scene on `world` processes; what each returned, or its error."""
     place.mkdir(parents=True, exist_ok=True)
     ranks = multiprocessing.get_context("forkserver")
     ranks.set_forkserver_preload(["ranks"])
-    environment = {name: value for name, value in os.environ.items() if name.startswith("KEEPSTONE_")}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("KEEPSTONE_")
+    }
     processes = [
-        ranks.Process(target=_run, args=(scene, rank, world, str(place), arguments, environment))
+        ranks.Process(
+            target=_run, args=(scene, rank, world, str(place), arguments, environment)
+        )
         for rank in range(world)
     ]
     for process in processes:
@@ -187,26 +253,43 @@ def run(scene: str, world: int, place: pathlib.Path, seconds: float = 120, **arg
     for process in processes:
         process.kill()
     assert not late, f"ranks {late} of {scene} did not end within {seconds} s"
-    return [json.loads((place / f"result-{rank}.json").read_text()) for rank in range(world)]
+    return [
+        json.loads((place / f"result-{rank}.json").read_text()) for rank in range(world)
+    ]
 
 
-def returned(scene: str, world: int, place: pathlib.Path, **arguments: Any) -> list[Any]:
+def returned(
+    scene: str, world: int, place: pathlib.Path, **arguments: Any
+) -> list[Any]:
     """As `run`, where no rank may fail."""
     found = run(scene, world, place, **arguments)
-    failed = [f"rank {rank}: {one['trace']}" for rank, one in enumerate(found) if "error" in one]
+    failed = [
+        f"rank {rank}: {one['trace']}"
+        for rank, one in enumerate(found)
+        if "error" in one
+    ]
     assert not failed, "\n".join(failed)
     return [one["result"] for one in found]
 
 
 @scene
-def save(rank: int, place: pathlib.Path, layout: str, width: int = 6, inner: int = 7, sgd: bool = False) -> Any:
+def save(
+    rank: int,
+    place: pathlib.Path,
+    layout: str,
+    width: int = 6,
+    inner: int = 7,
+    sgd: bool = False,
+) -> Any:
     """Trains, saves twice (the second time without a new layout), and leaves what torch gathered beside it."""
     from keepstone import Checkpointer
 
     model = build(layout, width, inner)
     parameters = model.parameters()
     optimizer: torch.optim.Optimizer = (
-        torch.optim.SGD(parameters, lr=0.1, momentum=0.9) if sgd else torch.optim.AdamW(parameters, lr=0.01)
+        torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
+        if sgd
+        else torch.optim.AdamW(parameters, lr=0.01)
     )
     state = {"model": model, "optimizer": optimizer, "steps": 0}
     told = []
@@ -233,7 +316,9 @@ def pieces(rank: int, place: pathlib.Path) -> Any:
     whole = torch.arange(40.0).view(4, 10)
     begin, end = 10 * rank // world, 10 * (rank + 1) // world
     state: dict[str, Any] = {
-        "columns": keepstone.Piece(whole[:, begin:end], offset=(0, begin), shape=(4, 10)),
+        "columns": keepstone.Piece(
+            whole[:, begin:end], offset=(0, begin), shape=(4, 10)
+        ),
         "shared": torch.full((3,), 7.0),
         "mine": {"bytes": bytes([rank]) * 20_000, "rank": rank},
     }
@@ -309,5 +394,8 @@ def odd_tensors(rank: int, place: pathlib.Path) -> Any:
     with Checkpointer(place / "ckpts", "run") as ckpt:
         ckpt.save(1, {"tensors": state}, wait=True)
     if rank == 0:
-        torch.save({name: tensor for name, (tensor, _, _) in wholes.items()}, place / "whole.pt")
+        torch.save(
+            {name: tensor for name, (tensor, _, _) in wholes.items()},
+            place / "whole.pt",
+        )
     return None
