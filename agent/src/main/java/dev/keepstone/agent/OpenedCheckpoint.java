@@ -1,5 +1,7 @@
 package dev.keepstone.agent;
 
+import static java.util.Objects.requireNonNull;
+
 import dev.keepstone.agent.drain.StateArea;
 import dev.keepstone.agent.events.EventLog;
 import dev.keepstone.core.bytes.Crc32;
@@ -39,6 +41,7 @@ final class OpenedCheckpoint implements AutoCloseable {
   private final Roster roster;
   private final EventLog events;
   private final SortedMap<Integer, Roster.Pin> pins;
+  private final Map<Integer, StateArea> areas = new HashMap<>();
   private final int world;
   private final Json.Obj metrics;
 
@@ -74,11 +77,12 @@ final class OpenedCheckpoint implements AutoCloseable {
     this.pins = roster.pin(live.key(), id);
     boolean begun = false;
     try {
-      int saved = pins.isEmpty() ? 0 : layout(pins.sequencedValues().getFirst()).owner().world();
-      if (!pins.isEmpty() && pins.size() == saved) {
-        this.world = saved;
+      List.copyOf(pins.keySet()).forEach(this::readArea);
+      StateArea first = areas.get(0);
+      if (first != null && pins.size() == world(requireNonNull(pins.get(0)))) {
+        this.world = pins.size();
         this.parts = List.of();
-        this.metrics = area(pins.sequencedValues().getFirst()).metrics();
+        this.metrics = first.metrics();
       } else {
         this.hold = ReaderHold.take(live.open(), id, nonce);
         this.parts = live.open().parts(live.open().manifest(id));
@@ -101,13 +105,22 @@ final class OpenedCheckpoint implements AutoCloseable {
     }
   }
 
-  private static Layout layout(Roster.Pin pin) {
-    return pin.segment().file.layout();
+  private static int world(Roster.Pin pin) {
+    return pin.segment().file.layout().owner().world();
   }
 
-  private static StateArea area(Roster.Pin pin) {
+  /// A generation whose state area is not what was sealed is not used: the store has the checkpoint
+  /// too.
+  private void readArea(int rank) {
+    Roster.Pin pin = requireNonNull(pins.get(rank));
     SegmentFile file = pin.segment().file;
-    return StateArea.read(file, file.seal(pin.slot()).orElseThrow());
+    try {
+      areas.put(rank, StateArea.read(file, file.seal(pin.slot()).orElseThrow()));
+    } catch (KeepstoneException.Integrity e) {
+      events.note("not restored from memory: " + e.on() + ": " + e.what());
+      pins.remove(rank);
+      roster.unpin(pin);
+    }
   }
 
   private void locate() {
@@ -181,8 +194,8 @@ final class OpenedCheckpoint implements AutoCloseable {
   }
 
   private Json.Obj tree(int rank) {
-    Roster.Pin pin = pins.get(rank);
-    return pin != null ? area(pin).tree() : stored(parts.get(rank));
+    StateArea area = areas.get(rank);
+    return area != null ? area.tree() : stored(parts.get(rank));
   }
 
   private Json.Obj stored(Part part) {
@@ -213,6 +226,11 @@ final class OpenedCheckpoint implements AutoCloseable {
     synchronized (reshard) {
       return reshard.needs(wanted);
     }
+  }
+
+  /// Bytes of what is needed of a piece.
+  long bytes(Need need) {
+    return need.byteLength(pieces.get(need.piece()).piece().byteLength());
   }
 
   /// Whether a piece lies in memory of this node.

@@ -67,7 +67,7 @@ final class Restore implements AutoCloseable {
       boolean streamed = !checkpoint.inMemory(need.piece());
       long at = streamed ? plan.places().get(inStream++).at() : 0;
       pieces.add(checkpoint.piece(need.piece(), at));
-      bytes += pieces.getLast().byteLength();
+      bytes += checkpoint.bytes(need);
     }
     SharedReading.Member joined = joining.join(plan);
     member = joined;

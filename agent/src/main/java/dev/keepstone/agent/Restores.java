@@ -12,6 +12,8 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /// The restores of this node: a checkpoint is opened once for all clients that restore it at one
 /// time, and ranks of one start read it together.
@@ -31,13 +33,27 @@ final class Restores {
   /// @param start of the clients; different starts share nothing
   private record Key(RunKey run, int start, CheckpointId id) {}
 
-  /// An opened checkpoint and how many restores use it.
+  /// An opened checkpoint and how many restores use it. The first of them opens it, under the
+  /// monitor of this object: those that come meanwhile wait, instead of each reading the parts.
   private static final class Shared {
-    final OpenedCheckpoint checkpoint;
+    private @Nullable OpenedCheckpoint checkpoint;
+
+    /// Guarded by the restores.
     int users;
 
-    Shared(OpenedCheckpoint checkpoint) {
-      this.checkpoint = checkpoint;
+    synchronized OpenedCheckpoint opened(Supplier<OpenedCheckpoint> opening) {
+      OpenedCheckpoint known = checkpoint;
+      if (known == null) {
+        known = opening.get();
+        checkpoint = known;
+      }
+      return known;
+    }
+
+    synchronized void close() {
+      if (checkpoint != null) {
+        checkpoint.close();
+      }
     }
   }
 
@@ -74,15 +90,20 @@ final class Restores {
     }
     Membership member = trainer.member();
     Key key = new Key(live.key(), member.start(), id);
-    Shared shared = take(key, live);
+    Shared shared;
+    synchronized (this) {
+      shared = open.computeIfAbsent(key, _ -> new Shared());
+      shared.users++;
+    }
     boolean begun = false;
     try {
+      OpenedCheckpoint checkpoint = shared.opened(() -> opening(live, id));
       Restore restore =
           new Restore(
-              shared.checkpoint,
+              checkpoint,
               member.rank(),
               member.world(),
-              new Joining(key, shared.checkpoint, trainer.client, trainer.local),
+              new Joining(key, checkpoint, trainer.client, trainer.local),
               events,
               () -> release(key, shared));
       begun = true;
@@ -97,22 +118,9 @@ final class Restores {
     }
   }
 
-  /// Opened under the monitor: ranks that come at one time wait for the first of them, instead of
-  /// each reading the parts.
-  private synchronized Shared take(Key key, LiveRun live) {
-    Shared shared = open.get(key);
-    if (shared == null) {
-      String nonce = HexFormat.of().toHexDigits(node.random().nextInt());
-      try {
-        shared = new Shared(new OpenedCheckpoint(live, key.id(), roster, events, nonce));
-      } catch (KeepstoneException.Integrity e) {
-        live.condemn(key.id(), e);
-        throw e;
-      }
-      open.put(key, shared);
-    }
-    shared.users++;
-    return shared;
+  private OpenedCheckpoint opening(LiveRun live, CheckpointId id) {
+    String nonce = HexFormat.of().toHexDigits(node.random().nextInt());
+    return new OpenedCheckpoint(live, id, roster, events, nonce);
   }
 
   private void release(Key key, Shared shared) {
@@ -123,7 +131,7 @@ final class Restores {
       }
       open.remove(key);
     }
-    shared.checkpoint.close();
+    shared.close();
   }
 
   private SharedReading reading(OpenedCheckpoint checkpoint, int expected) {

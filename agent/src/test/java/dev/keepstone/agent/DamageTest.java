@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.keepstone.client.AgentStarter;
 import dev.keepstone.client.Client;
 import dev.keepstone.client.ClientEnvironment;
+import dev.keepstone.client.Keep;
 import dev.keepstone.client.Launch;
 import dev.keepstone.client.Registration;
 import dev.keepstone.client.Restore;
@@ -25,6 +26,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -99,6 +101,36 @@ final class DamageTest {
       }
       assertThat(new EventTail(node.directory.path().resolve("events.jsonl")).ids("quarantined"))
           .containsExactly("1-3");
+    }
+  }
+
+  @Test
+  void aTrainerThatWantsNoCertainOneGoesOnFromTheCheckpointBeforeADamagedOne() throws Exception {
+    try (Nodes node = new Nodes(24)) {
+      node.start();
+      saveThree(node);
+      flip("1-3");
+      float[] back = new float[100_000];
+      try (Client client = client(node, 2)) {
+        assertThat(client.start(Launch.single(store, "run", "t2")).parent()).isEqualTo("1-3");
+        List<String> tried = new ArrayList<>();
+        assertThat(
+                client.resume(restore -> {
+                  tried.add(restore.id());
+                  restore.into(saved ->
+                      List.of(Restore.Target.whole(saved.tensor(), MemorySegment.ofArray(back))));
+                }))
+            .isTrue();
+        assertThat(tried).containsExactly("1-3", "1-2");
+        assertThat(back).containsOnly(2);
+      }
+      flip("1-2");
+      try (Client client = client(node, 3)) {
+        Launch certain = new Launch(store, "run", "t3", 0, 1, "1-2", Keep.last(9));
+        assertThat(client.start(certain).parent()).isEqualTo("1-2");
+        assertThatThrownBy(() -> client.resume(restore -> restore.read((piece, at, bytes) -> {})))
+            .isInstanceOf(KeepstoneException.Integrity.class);
+      }
     }
   }
 

@@ -10,6 +10,7 @@ import dev.keepstone.client.Source;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.segment.wire.Answer;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -43,11 +44,18 @@ final class Checkpoints implements AutoCloseable {
     Client client = Client.connect(environment, version);
     boolean done = false;
     try {
-      Answer.Start start = client.start(launch);
+      Answer.Start _ = client.start(launch);
       List<Source> sources = TrainingState.sources(training);
-      Optional<Restored> restored =
-          Optional.ofNullable(start.parent())
-              .map(id -> restore(client, id, training, sources, environment.clocks().nanos()));
+      LongSupplier nanos = environment.clocks().nanos();
+      long asked = nanos.getAsLong();
+      List<Restored> taken = new ArrayList<>();
+      client.resume(restore -> {
+        fill(restore, training, sources);
+        String from = restore.fromMemory() ? "memory" : "store";
+        double millis = (nanos.getAsLong() - asked) / 1e6;
+        taken.add(new Restored(restore.id(), restore.step(), from, millis));
+      });
+      Optional<Restored> restored = taken.stream().findFirst();
       Json.Obj provenance =
           Json.object().put("client", version).put("framework", Torch.version()).build();
       Answer.Register _ =
@@ -67,30 +75,24 @@ final class Checkpoints implements AutoCloseable {
     }
   }
 
-  private static Restored restore(
-      Client client, String id, Training training, List<Source> sources, LongSupplier nanos) {
-    long asked = nanos.getAsLong();
-    try (Restore restore = client.open(id)) {
-      Map<String, Source> wanted = TrainingState.named(sources);
-      Set<String> missing = new HashSet<>(wanted.keySet());
-      restore.into(saved -> {
-        String key = TrainingState.key(saved.component(), saved.tensor().name());
-        missing.remove(key);
-        Source source = wanted.get(key);
-        return source == null
-            ? List.of()
-            : List.of(Restore.Target.whole(saved.tensor(), source.bytes().get()));
-      });
-      if (!missing.isEmpty()) {
-        throw new KeepstoneException.Refused(
-            "the checkpoint lacks " + missing.size() + " tensors, as " + missing.iterator().next(),
-            "checkpoint " + id,
-            "give the run another name");
-      }
-      training.progress(TrainingState.progress((Json.Obj) restore.state()));
-      String from = restore.fromMemory() ? "memory" : "store";
-      return new Restored(id, restore.step(), from, (nanos.getAsLong() - asked) / 1e6);
+  private static void fill(Restore restore, Training training, List<Source> sources) {
+    Map<String, Source> wanted = TrainingState.named(sources);
+    Set<String> missing = new HashSet<>(wanted.keySet());
+    restore.into(saved -> {
+      String key = TrainingState.key(saved.component(), saved.tensor().name());
+      missing.remove(key);
+      Source source = wanted.get(key);
+      return source == null
+          ? List.of()
+          : List.of(Restore.Target.whole(saved.tensor(), source.bytes().get()));
+    });
+    if (!missing.isEmpty()) {
+      throw new KeepstoneException.Refused(
+          "the checkpoint lacks " + missing.size() + " tensors, as " + missing.iterator().next(),
+          "checkpoint " + restore.id(),
+          "give the run another name");
     }
+    training.progress(TrainingState.progress((Json.Obj) restore.state()));
   }
 
   /// Empty for a fresh start.

@@ -21,18 +21,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /// A trainer's side of Keepstone.
 ///
 /// ```java
 /// try (Client client = Client.connect(environment, "my-trainer 1.0")) {
-///   Answer.Start started = client.start(Launch.single(store, "my-run", token));
-///   if (started.parent() != null) {
-///     try (Restore restore = client.open(started.parent())) {
-///       restore.into(piece -> memoryOf(piece));
-///     }
-///   }
+///   client.start(Launch.single(store, "my-run", token));
+///   client.resume(restore -> restore.into(tensor -> List.of(memoryOf(tensor))));
 ///   client.register(registration);
 ///   Saved saved = client.save(step, values, Map.of("loss", loss));
 ///   client.awaitDurable(saved, Duration.ofMinutes(1));
@@ -46,6 +43,9 @@ public final class Client implements AutoCloseable {
   // The agent answers one request after the other: while a wait is pending it does not see that
   // another generation was sealed. So waits are cut short and repeated.
   private static final Duration WAIT_SLICE = Duration.ofMillis(50);
+
+  /// How often a restore begins again because others could not wait for it.
+  private static final int MOST_TIMES_LATE = 5;
 
   private final ClientEnvironment environment;
   private final String name;
@@ -63,6 +63,7 @@ public final class Client implements AutoCloseable {
   private volatile int replan;
 
   private int start;
+  private @Nullable String parent;
   private @Nullable Capture capture;
   private @Nullable Saved last;
   private boolean closed;
@@ -134,7 +135,45 @@ public final class Client implements AutoCloseable {
     Answer.Start answer = ask(announced.request());
     launch = announced;
     start = answer.start();
+    parent = answer.parent();
     return answer;
+  }
+
+  /// Restores the parent of the start that was announced. Where it turns out damaged, and no
+  /// certain one was wanted, another start is announced, which the agent gives the checkpoint
+  /// before it.
+  ///
+  /// @param restoring called again for each checkpoint that is tried, and where the ranks beside
+  ///   this one could not wait for it
+  /// @return false where there is nothing to go on from
+  /// @throws KeepstoneException.Integrity where no other one may be taken
+  public synchronized boolean resume(Consumer<Restore> restoring) {
+    for (int late = 0; parent != null; ) {
+      String id = parent;
+      try (Restore restore = open(id)) {
+        restoring.accept(restore);
+        return true;
+      } catch (KeepstoneException.Busy e) {
+        late++;
+        if (late == MOST_TIMES_LATE) {
+          throw e;
+        }
+      } catch (KeepstoneException.Integrity e) {
+        fallBack(id, e);
+      }
+    }
+    return false;
+  }
+
+  private void fallBack(String damaged, KeepstoneException.Integrity found) {
+    Launch before = launch;
+    if (before == null || !before.takesAnother()) {
+      throw found;
+    }
+    Answer.Start next = start(before.withoutDamaged(damaged));
+    if (damaged.equals(next.parent())) {
+      throw found;
+    }
   }
 
   /// Begins a restore.
