@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -43,7 +44,10 @@ class Due:
     def release(self) -> None:
         """Gives the signal back to whom it was taken from."""
         if self._number is not None and signal.getsignal(self._number) == self._take:
-            signal.signal(self._number, self._before if self._before is not None else signal.SIG_DFL)
+            with contextlib.suppress(
+                ValueError
+            ):  # closed in a thread, which may not: the signal goes on to who had it before
+                signal.signal(self._number, self._before if self._before is not None else signal.SIG_DFL)
         self._number = None
 
     def at(self, session: Session, step: int, saved: bool) -> bool:

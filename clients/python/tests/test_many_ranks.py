@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -180,3 +182,55 @@ def test_arguments_of_the_launch_are_checked(one_fake: FakeAgent) -> None:
     ckpt.save(1, {"x": torch.zeros(4)})
     assert of(one_fake, "start")[-1]["rank"] == 1 and registered(one_fake) == [set()]
     assert _ranks.MEETING_SECONDS > 0
+
+
+class Asked:
+    """What the agents agreed upon: the step in the record of every rank's segment, and the answers to `preempt`."""
+
+    def __init__(self, fake: FakeAgent, monkeypatch: pytest.MonkeyPatch, answers: list[int]) -> None:
+        self.record, self.answers = 0, answers
+        self.requests: list[dict] = []
+        monkeypatch.setattr("keepstone._segment.Segment.due", lambda segment: self.record)
+        monkeypatch.setattr(fake, "do_preempt", self.answer)
+
+    def answer(self, client: dict, request: dict) -> dict:
+        self.requests.append(request)
+        if "grace_ms" in request or "missed" in request:
+            self.record = self.answers.pop(0)
+        return {"due": self.record, "needs_ms": None}
+
+
+def test_a_signal_to_one_rank_makes_all_save_one_step(one_fake: FakeAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(one_fake, monkeypatch, [4])
+    earlier: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: earlier.append(number))
+    try:
+        launch = Launch(monkeypatch, 2, every=1000, on_signal="SIGUSR1", signal_grace=20)
+        state = {"x": torch.zeros(4), "y": torch.zeros(4)}
+        launch.each(lambda rank, ckpt: ckpt.save(1, state))
+        assert launch.each(lambda rank, ckpt: ckpt.step(2, state)) == [None, None]
+        first = launch.checkpointers[0]
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert first.signalled and earlier == [signal.SIGUSR1], "who had the signal before hears of it too"
+        launch.checkpointers[1]._due.signalled = False  # threads stand for processes: the signal came to one
+        assert first.step(3, state) is None
+        assert [(one["step"], one["grace_ms"]) for one in asked.requests if "grace_ms" in one] == [(3, 20_000)]
+        saved = launch.each(lambda rank, ckpt: ckpt.step(4, state))
+        assert [one.step for one in saved] == [4, 4]
+        assert launch.each(lambda rank, ckpt: ckpt.step(5, state)) == [None, None], "once"
+        launch.each(lambda rank, ckpt: ckpt.close())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_rank_that_is_past_the_step_gets_another(one_fake: FakeAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(one_fake, monkeypatch, [12])
+    state = {"x": torch.zeros(4)}
+    with Checkpointer("/tmp/ks-fake", "run", every=1000, rng=False) as ckpt:
+        ckpt.save(1, state)
+        asked.record = 8
+        assert ckpt.step(10, state) is None
+        assert [one.get("missed") for one in asked.requests] == [8]
+        assert ckpt.step(11, state) is None and len(asked.requests) == 1
+        saved = ckpt.step(12, state)
+        assert saved is not None and saved.step == 12
