@@ -50,13 +50,43 @@ public final class Import {
   public static Report run(
       Host host, String source, String target, Options options, Progress progress) {
     Place place = place(host, target);
+    boolean free = !isThere(host, place.store);
+    boolean done = false;
     try (CheckpointView view = Checkpoints.open(host, source, options.strictPickle())) {
       requireFree(place);
       CheckpointId id = new CheckpointId(1, step(view, options, source));
-      return new Importing(host, view, place.tier, place.names, id, progress)
-          .run(() -> Store.init(host, place.store).runOrMake(host, place.names.run()), source);
+      Report report =
+          new Importing(host, view, place.tier, place.names, id, progress)
+              .run(() -> Store.init(host, place.store).runOrMake(host, place.names.run()), source);
+      done = true;
+      return report;
     } catch (IOException e) {
       throw KeepstoneException.from(e, "could not import the checkpoint", source);
+    } finally {
+      if (free && !done) {
+        removeEmpty(host, place.store);
+      }
+    }
+  }
+
+  private static boolean isThere(Host host, Path store) {
+    Path parent = store.getParent();
+    try {
+      return parent == null
+          || host.disk().names(parent).contains(String.valueOf(store.getFileName()));
+    } catch (IOException e) {
+      // Then it is not ours to remove.
+      return true;
+    }
+  }
+
+  /// The folder that a failed import made for a store; it stays where there is anything in it.
+  private static void removeEmpty(Host host, Path store) {
+    try {
+      host.disk().delete(store);
+    } catch (IOException e) {
+      System.getLogger(Import.class.getName())
+          .log(System.Logger.Level.DEBUG, "left behind: " + store, e);
     }
   }
 

@@ -59,6 +59,16 @@ final class Console {
     }
   }
 
+  /// Tells of an event as it comes, where lines are asked for.
+  ///
+  /// @return false where it belongs into the document
+  boolean event(Json.Obj fields) {
+    if (form == Form.LINES) {
+      line(shell, "event", fields);
+    }
+    return form == Form.LINES;
+  }
+
   /// One line of [Form#LINES].
   static void line(Shell shell, String type, Json.Obj fields) {
     JsonWriter.write(typed(type, fields), shell.out()::print);

@@ -55,7 +55,7 @@ record Planned(
   }
 
   static Json json(List<Planned> plan) {
-    return Json.array(plan.stream().map(Planned::json).toList());
+    return Json.array(plan, Planned::json);
   }
 
   static long bytes(List<Planned> plan) {

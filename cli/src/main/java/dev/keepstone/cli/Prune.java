@@ -89,7 +89,9 @@ final class Prune implements Verb {
     Instant now = host.clock().instant();
     List<Planned> planned =
         plan.entries().stream().map(entry -> Planned.of(entry, now.plus(grace.grace))).toList();
-    Planned.tell(planned, now, console);
+    if (!console.json()) {
+      Planned.tell(planned, now, console);
+    }
     boolean spared = plan.deletions().size() < named.size();
     if (plan.deletions().isEmpty()) {
       console.say("nothing to delete");

@@ -45,7 +45,7 @@ final class Rollback implements Verb {
   @Option(names = "--dry-run", description = "Say what would happen, and do nothing.")
   boolean dryRun;
 
-  @Option(names = "--yes", description = "Do it. A trainer that still runs is fenced.")
+  @Option(names = "--yes", description = "Do not ask. A trainer that still runs is fenced.")
   boolean yes;
 
   @Override
@@ -74,9 +74,11 @@ final class Rollback implements Verb {
     if (dryRun) {
       return answer(run, plan, 0);
     }
-    if (!yes) {
+    String risk =
+        "going back fences the trainer of start " + plan.fences() + ", where it still runs";
+    if (!yes && !console.confirm(risk + ". Go back?")) {
       throw new KeepstoneException.Refused(
-          "going back fences the trainer of start " + plan.fences() + ", where it still runs",
+          risk,
           run.tier().describe(run.name()),
           "the same with --yes does it, with --dry-run only says it");
     }

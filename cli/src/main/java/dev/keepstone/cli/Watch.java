@@ -127,14 +127,16 @@ final class Watch implements Verb {
 
   private void tell(String event, CheckpointId id, String words, Console console) {
     console.say(String.join(" ", event, id.toString(), words).strip());
-    if (console.json()) {
-      events.add(
-          Json.object()
-              .put("at", console.shell().clock().instant().toString())
-              .put("event", event)
-              .put("id", id.toString())
-              .put("detail", words)
-              .build());
+    Json.Obj fields =
+        Json.object()
+            .put("at", console.shell().clock().instant().toString())
+            .put("event", event)
+            .put("id", id.toString())
+            .put("detail", words)
+            .build();
+    // Nobody would read again at the end what was told as it came.
+    if (console.json() && !console.event(fields)) {
+      events.add(fields);
     }
   }
 }

@@ -3,6 +3,7 @@ package dev.keepstone.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonReader;
 import dev.keepstone.store.fact.Fact;
 import dev.keepstone.store.journal.Journal;
 import dev.keepstone.store.object.Start.Wanted;
@@ -12,6 +13,7 @@ import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.run.Run;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -121,8 +123,8 @@ class MarkingTest {
     assertThat(bad.array("reasons").toString()).contains("a flipped bit");
   }
 
-  @Test
-  void aWatchTellsWhatHappensMeanwhile() throws Exception {
+  /// Watches until a checkpoint is committed, beside a trainer that saves.
+  private Ran watched(String form) throws Exception {
     Saves saves = Objects.requireNonNull(made);
     AtomicBoolean seen = new AtomicBoolean();
     Thread trainer =
@@ -136,12 +138,35 @@ class MarkingTest {
                 throw new UncheckedIOException(e);
               }
             });
-    Ran watched = Ran.keepstone("watch", gpt, "--until-commit", "--for", "60s", "--json");
+    Ran watched = Ran.keepstone("watch", gpt, "--until-commit", "--for", "60s", form);
     seen.set(true);
     trainer.join();
+    return watched;
+  }
+
+  @Test
+  void aWatchTellsWhatHappensMeanwhile() throws Exception {
+    Ran watched = watched("--json");
     Examples.assertKept("watch", watched.json());
     assertThat(watched.json().array("events").toString()).contains("committed", "2-");
     assertThat(Ran.keepstone("watch", gpt, "--for", "0s", "--json").json().array("events"))
         .isEmpty();
+  }
+
+  @Test
+  void aWatchInLinesTellsEachEventAsItComesAndKeepsNoneForTheEnd() throws Exception {
+    List<Json.Obj> lines =
+        watched("--json-lines")
+            .out()
+            .lines()
+            .map(line -> JsonReader.readObject(line.getBytes(StandardCharsets.UTF_8)))
+            .toList();
+    assertThat(lines).hasSizeGreaterThanOrEqualTo(2);
+    Json.Obj first = lines.getFirst();
+    assertThat(first.text("type")).isEqualTo("event");
+    assertThat(first.text("event")).isEqualTo("committed");
+    assertThat(first.text("id")).startsWith("2-");
+    assertThat(lines.getLast().text("type")).isEqualTo("summary");
+    assertThat(lines.getLast().array("events")).isEmpty();
   }
 }
