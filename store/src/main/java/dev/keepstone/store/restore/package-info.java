@@ -1,9 +1,9 @@
-/// Bringing the tensor bytes of a checkpoint back from a tier: [RestorePlan] says where in one
-/// stream each piece lies, and [RestoreStream] reads that stream ahead into memory of the caller,
-/// every byte checked.
+/// Bringing tensor bytes of a checkpoint back from a tier: a [RestorePlan] says what one reader
+/// gets and where it lies in that reader's stream; a [RestoreStream] reads what any of its readers
+/// wants ahead into memory of the caller, once, every byte checked.
 ///
-/// Start at [RestorePlan]. Called by the agent for `open` and `next` of the wire protocol. Imports
-/// `store.tier`, `store.part` and `store.shard`.
+/// Start at [RestoreStream]. Called by the agent for `want` and `next` of the wire protocol.
+/// Imports `core.reshard`, `store.tier`, `store.part` and `store.shard`.
 @NullMarked
 package dev.keepstone.store.restore;
 
