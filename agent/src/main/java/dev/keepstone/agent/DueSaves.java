@@ -32,6 +32,9 @@ final class DueSaves implements AutoCloseable {
   /// How seldom a client without a record asks (docs/spec/wire.md "preempt").
   private static final long ASKING_MILLIS = 2000;
 
+  /// How long after its grace a trainer that still lives is given full speed.
+  private static final long LIFTED_BEYOND_MILLIS = TimeUnit.MINUTES.toMillis(1);
+
   private static final long LEAVE_MILLIS = 2000;
 
   private final LiveRun live;
@@ -45,6 +48,7 @@ final class DueSaves implements AutoCloseable {
   private @Nullable Long grace;
   private String problem = "";
   private boolean lifted;
+  private long liftedUntil;
 
   DueSaves(LiveRun live, Roster roster, EventLog events, Node node) {
     this.live = live;
@@ -98,6 +102,9 @@ final class DueSaves implements AutoCloseable {
         propose(steps, 1, "asked", step(null, 1));
       }
       tell();
+      if (node.clock().nanos() - liftedUntil > 0) {
+        lower();
+      }
       problem = "";
     } catch (RuntimeException e) {
       if (Thread.interrupted()) {
@@ -148,7 +155,14 @@ final class DueSaves implements AutoCloseable {
   /// A rank asks for a save, has missed one, or only wants to know.
   ///
   /// @throws KeepstoneException.Busy where the tries are used up
+  /// @throws KeepstoneException.Fenced where a newer start trains here
   synchronized Answer.Preempt preempt(Trainer trainer, Request.Preempt request) {
+    if (!trainers().contains(trainer)) {
+      throw new KeepstoneException.Fenced(
+          "a newer start of the run trains on this node",
+          live.key().toString(),
+          "stop this trainer");
+    }
     synchronized (roster) {
       trainer.pulse.saw(request.step(), node.clock().nanos());
     }
@@ -157,7 +171,7 @@ final class DueSaves implements AutoCloseable {
       missed(steps, trainer, request.missed(), request.step());
     } else if (request.graceMs() != null) {
       grace = request.graceMs();
-      lift();
+      lift(request.graceMs());
       if (newest == null || newest.step() < request.step()) {
         propose(steps, 1, "preemption", step(request.step(), 1));
       }
@@ -267,8 +281,10 @@ final class DueSaves implements AutoCloseable {
     }
   }
 
-  /// Who is about to be ended has no time for a speed limit.
-  private void lift() {
+  /// Who is about to be ended has no time for a speed limit. Who goes on after all has one again.
+  private void lift(long graceMillis) {
+    liftedUntil =
+        node.clock().nanos() + TimeUnit.MILLISECONDS.toNanos(graceMillis + LIFTED_BEYOND_MILLIS);
     if (!lifted) {
       lifted = true;
       live.pace().lift();

@@ -1,8 +1,10 @@
 package dev.keepstone.agent.events;
 
 import dev.keepstone.core.json.Json;
+import dev.keepstone.core.json.JsonReader;
 import dev.keepstone.core.json.JsonWriter;
 import dev.keepstone.segment.wire.Event;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -24,7 +26,9 @@ public final class EventLog implements AutoCloseable {
   /// Events that a late reader can still have.
   public static final int REMEMBERED = 4096;
 
-  private final Deque<Event> remembered = new ArrayDeque<>();
+  /// As text, which is a fraction of the objects that it stands for.
+  private final Deque<Line> remembered = new ArrayDeque<>();
+
   private final InstantSource clock;
   private final Figures figures;
   private final LineFile lines;
@@ -32,6 +36,8 @@ public final class EventLog implements AutoCloseable {
   private final Consumer<String> echo;
   private long last;
   private boolean closed;
+
+  private record Line(long sequence, byte[] json) {}
 
   /// @param directory the agent's directory; log files are appended to
   public EventLog(Path directory, InstantSource clock) {
@@ -56,9 +62,10 @@ public final class EventLog implements AutoCloseable {
     if (remembered.size() == REMEMBERED) {
       remembered.removeFirst();
     }
-    remembered.addLast(entry);
+    String line = JsonWriter.compact(entry.toJson());
+    remembered.addLast(new Line(entry.sequence(), line.getBytes(StandardCharsets.UTF_8)));
     figures.take(event, fields);
-    lines.append(JsonWriter.compact(entry.toJson()));
+    lines.append(line);
     if (!event.equals("progress")) {
       say(sentence(at, event, fields));
     }
@@ -89,9 +96,9 @@ public final class EventLog implements AutoCloseable {
       wait(timeoutMillis);
     }
     List<Event> found = new ArrayList<>();
-    for (Event entry : remembered) {
-      if (entry.sequence() > after) {
-        found.add(entry);
+    for (Line line : remembered) {
+      if (line.sequence > after) {
+        found.add(Event.read(JsonReader.readObject(line.json)));
       }
     }
     return found;

@@ -81,6 +81,9 @@ final class RunFigures {
         durable.add(fields.real("durable_ms") / 1e3);
         set("last_durable_timestamp_seconds", now / 1e3);
         saves.remove(key(fields));
+        if (due != null && due.step() == fields.integer("step")) {
+          due = null;
+        }
       }
       case "failed" -> {
         boolean skipped =
