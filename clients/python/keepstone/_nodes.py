@@ -292,6 +292,7 @@ class OptimizerNode(Node):
     """
 
     __slots__ = (
+        "_counts",
         "_elsewhere",
         "_keys",
         "_row",
@@ -327,7 +328,8 @@ class OptimizerNode(Node):
             type(node) is MappingNode and node.kind is dict and node.row.kinds is not None for node in nodes
         )
         self._row = _Row([member for node in nodes for member in node.members]) if plain else None  # type: ignore[attr-defined]
-        self._keys = [node.keys for node in nodes] if plain else []  # type: ignore[attr-defined]
+        keys = [node.keys for node in nodes] if plain else []  # type: ignore[attr-defined]
+        self._keys, self._counts = list(itertools.chain.from_iterable(keys)), list(map(len, keys))
 
     def complete(self, partial: Iterable[tuple[str, str]]) -> None:
         """Names in the tree what only other ranks hold, so that any rank's tree serves every layout."""
@@ -352,7 +354,8 @@ class OptimizerNode(Node):
                 node.collect(state[parameter], tensors, values)
         else:
             slots = list(state.values())
-            if set(map(type, slots)) - {dict} or list(map(list, slots)) != self._keys:
+            keys = list(itertools.chain.from_iterable(slots))
+            if set(map(type, slots)) - {dict} or keys != self._keys or list(map(len, slots)) != self._counts:
                 raise Changed(self.path)
             found = list(itertools.chain.from_iterable(map(dict.values, slots)))
             self._row.collect(self.path, found, tensors, values)
