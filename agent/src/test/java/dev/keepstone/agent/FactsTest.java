@@ -11,6 +11,7 @@ import dev.keepstone.segment.wire.Request;
 import dev.keepstone.store.reference.CheckpointId;
 import dev.keepstone.store.run.View;
 import java.io.IOException;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -98,5 +99,38 @@ final class FactsTest {
           .isInstanceOf(KeepstoneException.Refused.class)
           .hasMessageContaining("x");
     }
+  }
+
+  @Test
+  void aLaunchThatWantsTheBestGoesOnFromItWithItsBytesAndTheLineEndsThere() throws Exception {
+    Json.Obj policy = Json.object().put("monitor", "val_loss").put("mode", "min").build();
+    node.start();
+    try (RawTrainer trainer = node.trainer(CLIENT)) {
+      trainer.ask(launch("t1", "latest", policy));
+      trainer.register(LAYOUT, null);
+      for (long step = 1; step <= 3; step++) {
+        trainer.save(step);
+        trainer.await("1-" + step);
+        // The second is the best by what was reported last, whatever was reported before.
+        trainer.ask(new Request.Report(Long.toString(step), loss(Math.abs(step - 2.5))));
+      }
+      trainer.ask(new Request.Report("3", loss(4)));
+    }
+    try (RawTrainer next = node.trainer("ff11223344556600")) {
+      Answer.Start started = next.ask(launch("t2", "best", policy));
+      assertThat(started.parent()).isEqualTo("1-2");
+      Answer.Want want = next.want("1-2");
+      byte[] expected = RawTrainer.expected("a", 4000, 2).toArray(ValueLayout.JAVA_BYTE);
+      Answer.SavedPiece piece = want.pieces().getFirst();
+      byte[] restored =
+          piece.source() == null ? next.stream(want) : RawTrainer.inMemory(want, piece);
+      assertThat(restored).isEqualTo(expected);
+      assertThat(Stores.run(store).look().latest()).contains(id("1-2"));
+    }
+  }
+
+  private Request.Start launch(String token, String wanted, Json.Obj policy) {
+    return new Request.Start(
+        store.toString(), "run", token, 0, 1, wanted, policy, "here", 1, 60_000);
   }
 }
