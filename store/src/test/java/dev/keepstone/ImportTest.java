@@ -8,11 +8,14 @@ import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.bytes.OpenFile;
 import dev.keepstone.core.convert.Progress;
 import dev.keepstone.core.failure.KeepstoneException;
+import dev.keepstone.core.json.Json;
 import dev.keepstone.core.json.JsonWriter;
 import dev.keepstone.core.tensor.Dtype;
 import dev.keepstone.core.tensor.Tensor;
 import dev.keepstone.core.view.CheckpointView;
 import dev.keepstone.core.view.StoredTensor;
+import dev.keepstone.store.fact.Fact;
+import dev.keepstone.store.journal.Journal;
 import dev.keepstone.store.manifest.Manifest;
 import dev.keepstone.store.part.Part;
 import dev.keepstone.store.part.PieceReceipt;
@@ -141,8 +144,16 @@ class ImportTest {
   }
 
   @Test
-  void aCheckpointOfOneStoreGoesIntoAnother() throws IOException {
+  void aCheckpointOfOneStoreGoesIntoAnotherWithoutWhatWasSaidOfIt() throws IOException {
     importInto(disk, TARGET);
+    Run told = run(disk, "/home/ckpts");
+    CheckpointId there = told.look().latest().orElseThrow();
+    Journal.of(told, ExportTest.host(disk).clock(), "0000000a", "test")
+        .append(
+            List.of(
+                new Fact.Pin(there, true, "best"),
+                new Fact.Tag("paper", Optional.of(there)),
+                new Fact.Metrics(there, Json.object().put("val_loss", 2.5).build())));
     Import.Report report =
         Import.run(
             ExportTest.host(disk),
@@ -152,6 +163,11 @@ class ImportTest {
             Progress.NONE);
     assertThat(report.id()).isEqualTo(new CheckpointId(1, 7));
     assertThat(read(disk, "/home/other/copy@7")).containsExactlyInAnyOrderEntriesOf(content);
+    // What was measured and said of it was so of that run, and is no claim about this one.
+    View view = run(disk, "/home/other").look();
+    assertThat(view.metrics(report.id()).fields()).isEmpty();
+    assertThat(view.facts().tagsOf(report.id())).isEmpty();
+    assertThat(view.facts().pinned(report.id())).isFalse();
   }
 
   @Test

@@ -11,6 +11,10 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "import",
     header = "Copy any checkpoint into a new run of a store.",
+    description = {
+      "Tensors, state and the model's configuration come along. Metrics, tags, pins and",
+      "history were said of the run they are from: `copy` takes them, with the run's name."
+    },
     footer = {
       "",
       "Examples:",

@@ -18,6 +18,13 @@ import java.util.TreeMap;
 public final class MemoryTier implements Tier {
   private final Map<String, byte[]> objects = new TreeMap<>();
 
+  /// Another one with the same objects, which goes its own way.
+  public MemoryTier copy() {
+    MemoryTier copy = new MemoryTier();
+    copy.objects.putAll(objects);
+    return copy;
+  }
+
   @Override
   public Put put(String name, byte[] bytes) {
     byte[] standing = objects.putIfAbsent(name, bytes);

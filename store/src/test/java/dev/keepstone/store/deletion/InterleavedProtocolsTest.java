@@ -39,6 +39,8 @@ import java.util.Random;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /// The real protocols, two or three actors at a time, in every order of their steps, and with one
 /// of them dying before any of its steps. The properties are those the protocol was designed by:
@@ -46,6 +48,7 @@ import org.junit.jupiter.api.Test;
 /// the same checkpoint, (c) latest never goes back but by a rollback, (d) nothing needed is purged,
 /// (e) what is purged stays invisible, (f) every actor comes to an end, (g) what may go does go,
 /// (h) who was told that an attempt is over can rely on it.
+@Execution(ExecutionMode.CONCURRENT)
 final class InterleavedProtocolsTest {
   private static final CheckpointId A = new CheckpointId(1, 1);
   private static final CheckpointId B = new CheckpointId(1, 2);
@@ -53,17 +56,34 @@ final class InterleavedProtocolsTest {
 
   /// What the actors share, and what was seen of it so far.
   private static final class World {
-    final MemoryTier tier = new MemoryTier();
-    final Run run =
-        StoreRoot.openOrMake(tier, new TestClock()).runOrMake("r", new TestClock(), new Random(1));
+    final MemoryTier tier;
+    final Run run;
     final Set<CheckpointId> purged = new HashSet<>();
     final Set<CheckpointId> held = new HashSet<>();
     @Nullable CheckpointId latest;
     boolean rollback;
 
+    private World(MemoryTier tier) {
+      this.tier = tier;
+      this.run =
+          StoreRoot.openOrMake(tier, new TestClock())
+              .runOrMake("r", new TestClock(), new Random(1));
+    }
+
+    /// The same world once more: every order begins in one, and making it costs as much as living
+    /// in it.
+    World again() {
+      World again = new World(tier.copy());
+      again.purged.addAll(purged);
+      again.held.addAll(held);
+      again.latest = latest;
+      again.rollback = rollback;
+      return again;
+    }
+
     /// Start 1 is decided; these checkpoints are committed, those have all their parts.
     static World of(List<CheckpointId> committed, List<CheckpointId> complete) {
-      World world = new World();
+      World world = new World(new MemoryTier());
       Starts starts = new Starts(world.run, new TestClock(), Starts.Check.none());
       starts.decide(starts.join("one", 1, Wanted.LATEST));
       complete.forEach(world::part);
@@ -157,8 +177,11 @@ final class InterleavedProtocolsTest {
 
   private static Interleavings<World> meeting(
       List<CheckpointId> committed, List<CheckpointId> complete) {
-    return Interleavings.of(() -> World.of(committed, complete), World::fingerprint)
-        .invariant(World::look);
+    return meeting(World.of(committed, complete));
+  }
+
+  private static Interleavings<World> meeting(World world) {
+    return Interleavings.of(world::again, World::fingerprint).invariant(World::look);
   }
 
   private static Published commit(World world, Turns turns, CheckpointId id) {
@@ -275,8 +298,7 @@ final class InterleavedProtocolsTest {
 
   @Test
   void aDeleterSparesWhatANewStartGoesOnFrom() {
-    Interleavings.of(() -> World.of(List.of(A, B), List.of()).rollingBack(), World::fingerprint)
-        .invariant(World::look)
+    meeting(World.of(List.of(A, B), List.of()).rollingBack())
         .actor("delete A", (world, turns) -> delete(world, turns, A))
         .actor(
             "start 2",
@@ -377,17 +399,12 @@ final class InterleavedProtocolsTest {
 
   @Test
   void aSlowCommitterOffTheLineAndTheCollectionOfItsAttemptAgree() {
-    Interleavings.of(
-            () -> {
-              World world = World.of(List.of(A), List.of(B));
-              Starts starts = new Starts(world.run, new TestClock(), Starts.Check.none());
-              Start two = starts.join("two", 1, new Wanted.Of(A));
-              Decision decision = new Decision(world.run.uid(), 2, new Parent.Of(A));
-              world.tier.put(world.run.names().parent(two.number()), decision.encode());
-              return world;
-            },
-            World::fingerprint)
-        .invariant(World::look)
+    World offTheLine = World.of(List.of(A), List.of(B));
+    Starts starts = new Starts(offTheLine.run, new TestClock(), Starts.Check.none());
+    Start two = starts.join("two", 1, new Wanted.Of(A));
+    Decision decision = new Decision(offTheLine.run.uid(), 2, new Parent.Of(A));
+    offTheLine.tier.put(offTheLine.run.names().parent(two.number()), decision.encode());
+    meeting(offTheLine)
         .actor("commit", (world, turns) -> commit(world, turns, B))
         .actor("collect B", (world, turns) -> delete(world, turns, B))
         .deaths(1)
