@@ -268,7 +268,7 @@ class Checkpointer:
 
     def _refuse_for_all(self, step: int, failed: Exception) -> None:
         """Other ranks must not wait for a part that will never come."""
-        if self._ranks.world == 1 or self._session is None:
+        if self._ranks.world == 1 or self._session is None or step in self._saves:  # sealed: it stands, whoever hears of it
             return
         failure = failed if isinstance(failed, KeepstoneError) else KeepstoneError(str(failed))
         self._owners.give_up(self._occasion(step), failure.what)
