@@ -35,6 +35,8 @@ public final class TorchView implements CheckpointView {
 
   private static final long ALWAYS_ALLOWED_BYTES = 64L << 20;
 
+  private static final long BLOCK_BYTES = 8 << 20;
+
   private final OpenFile file;
   private final String fileName;
   private final String on;
@@ -82,6 +84,11 @@ public final class TorchView implements CheckpointView {
       // A folder, which not every system opens.
       return Optional.empty();
     }
+    return of(file, path, strict);
+  }
+
+  /// @param file closed with the view, or here where there is none
+  static Optional<TorchView> of(OpenFile file, Path path, boolean strict) throws IOException {
     try {
       Optional<TorchFile> content = TorchFile.read(file, path.toString(), strict);
       if (content.isEmpty()) {
@@ -234,7 +241,9 @@ public final class TorchView implements CheckpointView {
     }
     List<Damage> damages = new ArrayList<>();
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment block = arena.allocate(8 << 20, OpenFile.ALIGNMENT);
+      long largest =
+          content.checked().stream().mapToLong(ZipDirectory.Entry::bytes).max().orElse(0);
+      MemorySegment block = arena.allocate(Math.clamp(largest, 1, BLOCK_BYTES), OpenFile.ALIGNMENT);
       for (ZipDirectory.Entry record : content.checked()) {
         int crc = crc(record, block);
         if (crc != record.crc()) {

@@ -3,6 +3,7 @@ package dev.keepstone.core.format.safetensors;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.code_intelligence.jazzer.junit.FuzzTest;
+import dev.keepstone.core.bytes.MemoryFile;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.tensor.Tensor;
 import java.io.IOException;

@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.keepstone.core.bytes.MemoryFile;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.tensor.Dtype;
 import dev.keepstone.core.tensor.Shape;

@@ -1,28 +1,27 @@
-package dev.keepstone.core.format.safetensors;
+package dev.keepstone.core.bytes;
 
-import dev.keepstone.core.bytes.OpenFile;
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /// A file in memory, for headers made up in a test. With `reads` counted in bytes, so that a test
 /// can say that tensor bytes were not touched.
-final class MemoryFile implements OpenFile {
+public final class MemoryFile implements OpenFile {
   private byte[] content;
   private long bytesRead;
 
-  MemoryFile(byte[] content) {
+  public MemoryFile(byte[] content) {
     this.content = content;
   }
 
-  static MemoryFile of(byte[] header, long dataBytes) {
+  public static MemoryFile of(byte[] header, long dataBytes) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     out.writeBytes(header);
     out.writeBytes(new byte[Math.toIntExact(dataBytes)]);
     return new MemoryFile(out.toByteArray());
   }
 
-  long bytesRead() {
+  public long bytesRead() {
     return bytesRead;
   }
 
