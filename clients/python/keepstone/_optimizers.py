@@ -125,16 +125,16 @@ class _Filling:
         return self._filling.chosen(_state.child(_state.child(self._path, name), key))
 
     def _same_groups(self) -> bool:
-        """Whether the groups are those of the save; says how they differ where the parameters alone are the same."""
-        shape = [len(group) for group in self._groups]
-        saved_shape = [len(group["params"]) for group in self._node["param_groups"]]
-        if (shape != saved_shape or self._names != self._saved_names) and sorted(self._names) == sorted(self._saved_names):
+        """Whether there are as many groups as were saved; says where parameters lie in another group. Their order within one says nothing: FSDP1 has its own."""
+        here = [sorted(one.name for one in group) for group in self._groups]
+        saved = [sorted(group["params"]) for group in self._node["param_groups"]]
+        if here != saved and sorted(self._names) == sorted(self._saved_names):
             self._filling.mismatch(
                 self._optimizer,
                 self._path,
-                f"groups of {shape} parameters here, {saved_shape} in the checkpoint, or in another order",
+                f"groups of {[len(group) for group in here]} parameters here, {[len(group) for group in saved]} in the checkpoint, or with others in them",
             )
-        return len(shape) == len(saved_shape)
+        return len(here) == len(saved)
 
     def _filled_groups(self) -> list[tuple[Any, dict[str, Finish]]]:
         groups = []

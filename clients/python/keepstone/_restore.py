@@ -130,7 +130,8 @@ class Filling:
         return self.new(node, path)
 
     def _fill_tensor(self, value: Any, node: Any, path: str) -> Finish:
-        node = self.moves.leaf(dotted(path)) or node
+        if self._names.given:
+            node = self.moves.leaf(dotted(path)) or node
         if word_of(node) != "tensor":
             return self.mismatch(value, path, "a tensor here, another kind of value in the checkpoint")
         return self.want_into(value, node, path)
@@ -176,7 +177,8 @@ class Filling:
             leaf = self._leaf_of(node, member.name, place)
             if leaf is None and member.kept != member.name and self._leaf_of(node, member.kept, _state.child(path, member.kept)) is not None:
                 continue  # tied here, and not listed where it was saved
-            if leaf is None and (component, member.kept) in self.tensors and not self.moves.gone(dotted(place)):
+            elsewhere = leaf is None and (component, member.kept) in self.tensors
+            if elsewhere and not (self._names.given and self.moves.gone(dotted(place))):
                 # Another rank's part of a pipeline, which this rank's tree does not name.
                 leaf = {"~": "tensor", "component": component, "name": member.kept}
             if leaf is None or word_of(leaf) != "tensor":
@@ -191,6 +193,8 @@ class Filling:
 
     def _leaf_of(self, node: dict[str, Any], name: str, path: str) -> Any:
         """What a module's tensor of this name was saved as: what `map` calls so, else what was called so."""
+        if not self._names.given:
+            return node.get(name)
         place = dotted(path)
         moved = self.moves.leaf(place)
         return moved if moved is not None else None if self.moves.gone(place) else node.get(name)
@@ -201,7 +205,7 @@ class Filling:
 
     def extra(self, path: str) -> None:
         """Notes something of the checkpoint that this state lacks, unless it was not asked for or goes elsewhere."""
-        if self.chosen(path) and not self.moves.gone(dotted(path)):
+        if self.chosen(path) and not (self._names.given and self.moves.gone(dotted(path))):
             self.unexpected.append(path)
 
     def _load(self, value: Any, node: Any, path: str, names: Optional[dict[str, str]] = None) -> Finish:
