@@ -32,6 +32,7 @@ import java.util.Random;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -191,14 +192,22 @@ class ReshardTest {
 
   private List<Boolean> restoreAll(Nodes node, String token, int world, int along, int saved)
       throws Exception {
+    return restore(node, token, 0, world, world, along, saved);
+  }
+
+  /// Ranks `[from, to)` at one time, of a launch of `world` that says it has so many here, or two.
+  private List<Boolean> restore(
+      Nodes node, String token, int from, int to, int world, int along, int saved)
+      throws Exception {
+    int local = Math.min(world, Math.max(2, to - from));
     List<Boolean> fromMemory = new ArrayList<>();
     try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
       List<Future<Boolean>> done = new ArrayList<>();
-      for (int r = 0; r < world; r++) {
+      for (int r = from; r < to; r++) {
         int rank = r;
         done.add(
             threads.submit(() -> {
-              try (Client client = client(node, token, rank, world, world)) {
+              try (Client client = client(node, token, rank, world, local)) {
                 return restore(client, along, rank, world, saved);
               }
             }));
@@ -223,6 +232,21 @@ class ReshardTest {
       assertThat(disk.bytesRead(path -> path.toString().endsWith(".safetensors")))
           .isBetween(bytes, bytes + bytes / 20);
       assertThat(node.directory.path()).isDirectoryNotContaining("glob:**.window");
+    }
+  }
+
+  @Test
+  void whoComesWhenTheOthersHaveReadReadsAlone() throws Exception {
+    try (Nodes node = new Nodes(34)) {
+      node.start(256L << 20, Duration.ofSeconds(90), disk);
+      save(node, 2, 0).forEach(Client::close);
+      disk.reset();
+      assertThat(restore(node, "restore", 0, 2, 3, 1, 2)).containsOnly(false);
+      assertThat(restore(node, "restore", 2, 3, 3, 1, 2)).containsOnly(false);
+      long bytes = TENSORS.stream().mapToLong(Tensor::byteLength).sum();
+      // Columns: every rank needs every granule of the matrix.
+      assertThat(disk.bytesRead(path -> path.toString().endsWith(".safetensors")))
+          .isBetween(bytes * 3 / 2, bytes * 2 + bytes / 10);
     }
   }
 

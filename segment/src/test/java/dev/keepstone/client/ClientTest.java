@@ -471,6 +471,27 @@ class ClientTest {
   }
 
   @Test
+  void whoCouldNotBeWaitedForBeginsItsRestoreAgain() {
+    try (Client client = started()) {
+      Answer.Register _ = client.register(model());
+      assertThat(client.awaitDurable(save(client, 40), MINUTE)).isNotNull();
+    }
+    try (Client client = started()) {
+      // Nothing of it is in memory any more.
+      Answer.Register _ = client.register(model());
+      agent.failures.put("next", new KeepstoneException.Busy("cut off", "2-40", "again"));
+      List<String> tried = new ArrayList<>();
+      assertThat(
+              client.resume(restore -> {
+                tried.add(restore.id());
+                restore.read((_, _, _) -> {});
+              }))
+          .isTrue();
+      assertThat(tried).containsExactly("2-40", "2-40");
+    }
+  }
+
+  @Test
   void piecesOfATensorAreSavedApart() {
     Tensor global = new Tensor("w", Dtype.F32, Shape.of(4, 2));
     Piece low = new Piece(global, new Slice(List.of(0L, 0L), Shape.of(1, 2)));
