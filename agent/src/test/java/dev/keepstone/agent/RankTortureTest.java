@@ -35,7 +35,7 @@ import org.junit.jupiter.api.io.TempDir;
 /// `-Dkeepstone.torture.moments=1000` for the long form, `-Dkeepstone.torture.seed=4711` for other
 /// moments.
 final class RankTortureTest {
-  private static final int MOMENTS = Integer.getInteger("keepstone.torture.moments", 50);
+  private static final int MOMENTS = Integer.getInteger("keepstone.torture.moments", 40);
   private static final long SEED = Long.getLong("keepstone.torture.seed", 1);
   private static final int NODES = 2;
   private static final int LOCAL = 4;
