@@ -46,7 +46,7 @@ final class Agent implements AutoCloseable {
   private final Watch watch;
   private final Restores restores;
   private final Leftovers leftovers;
-  private final Heap heap;
+  private final Heap heap = new Heap();
   private final @Nullable Scrubbing scrubbing;
   private final Outlives outlives = Lifespan.here(System.getenv());
   private final long pid = ProcessHandle.current().pid();
@@ -66,7 +66,6 @@ final class Agent implements AutoCloseable {
     this.roster = new Roster(events, node.clock());
     this.budget = new Budget(directory, roster, events, node, options.budget());
     this.registration = new Registration(directory, roster, events, budget);
-    this.heap = new Heap(node.clock()::nanos);
     this.starting = new Starting(this, node);
     this.restores = new Restores(directory, roster, events, node);
     this.leftovers = new Leftovers(roster);
@@ -122,7 +121,6 @@ final class Agent implements AutoCloseable {
     new Adoption(directory, this, events, node.clock()).adopt();
     server = Server.open(directory, node.nonce(), events, () -> new Verbs(this));
     Thread.ofPlatform().daemon().name("watch").start(this::live);
-    heap.begin();
     if (scrubbing != null) {
       scrubbing.begin();
     }
@@ -139,6 +137,7 @@ final class Agent implements AutoCloseable {
         }
         watch.round();
         roster.feelPulses();
+        heap.round();
         if (!roster.idle()) {
           busy = node.clock().nanos();
         } else if (node.clock().nanos() - busy >= options.idle().toNanos()) {
@@ -219,7 +218,6 @@ final class Agent implements AutoCloseable {
       scrubbing.close();
     }
     roster.runs().forEach(LiveRun::close);
-    heap.close();
     events.note("ended");
     if (named) {
       remove(directory.info());
