@@ -4,7 +4,7 @@ import java.util.random.RandomGenerator;
 
 /// Plays a run with failures from save to save, so that formulas can be checked against what
 /// happens.
-public final class FailureSimulation {
+final class FailureSimulation {
   private FailureSimulation() {}
 
   /// The share of time that a run lost which had to compute so many seconds.
@@ -12,7 +12,7 @@ public final class FailureSimulation {
   /// A save begins when `interval` less the cost has been computed since the last one, or since the
   /// restart; it counts once it is durable. A failure throws the run back to the newest that
   /// counts.
-  public static double share(LostTime lost, double interval, double work, RandomGenerator random) {
+  static double share(LostTime lost, double interval, double work, RandomGenerator random) {
     double now = 0;
     double done = 0;
     double safe = 0;

@@ -33,7 +33,14 @@ class DocumentsTest {
   /// Types of other people that documents speak of.
   private static final Set<String> FOREIGN =
       Set.of(
-          "DataLoader", "StatefulDataLoader", "OrderedDict", "MemorySegment", "DirectByteBuffer");
+          "FullyShardedDataParallel",
+          "DistributedDataParallel",
+          "NamedSharding",
+          "DataLoader",
+          "StatefulDataLoader",
+          "OrderedDict",
+          "MemorySegment",
+          "DirectByteBuffer");
 
   private final Checkout checkout = Checkout.here();
 
