@@ -18,7 +18,6 @@ import picocli.CommandLine.Parameters;
       "",
       "Examples:",
       "  keepstone restore ckpts/gpt@latest out",
-      "  keepstone restore ckpts/gpt@3-500 out --max-shard-size 2GiB",
       "  keepstone restore ckpts/gpt@latest out --ranks 4"
     })
 final class Restore implements Verb {
