@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import pathlib
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -227,11 +229,24 @@ def scene(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+# Seconds that ranks are given to end by themselves after one of them failed.
+PATIENCE = 20
+
+
+def _failed(result: pathlib.Path) -> bool:
+    try:
+        return "error" in json.loads(result.read_text())
+    except (FileNotFoundError, ValueError):
+        return False
+
+
 def run(
     scene: str, world: int, place: pathlib.Path, seconds: float = 120, **arguments: Any
 ) -> list[dict[str, Any]]:
     """Runs a scene on `world` processes; what each returned, or its error."""
     place.mkdir(parents=True, exist_ok=True)
+    for old in place.glob("result-*.json"):
+        old.unlink()
     ranks = multiprocessing.get_context("forkserver")
     ranks.set_forkserver_preload(["ranks"])
     environment = {
@@ -247,12 +262,18 @@ def run(
     ]
     for process in processes:
         process.start()
-    for process in processes:
-        process.join(seconds)
+    deadline = time.monotonic() + seconds
+    while any(process.is_alive() for process in processes) and time.monotonic() < deadline:
+        multiprocessing.connection.wait([process.sentinel for process in processes if process.is_alive()], 1)
+        if any(_failed(place / f"result-{rank}.json") for rank in range(world)):
+            deadline = min(deadline, time.monotonic() + PATIENCE)  # the others may wait for it for long
+    failed = [rank for rank in range(world) if _failed(place / f"result-{rank}.json")]
     late = [rank for rank, process in enumerate(processes) if process.is_alive()]
     for process in processes:
         process.kill()
-    assert not late, f"ranks {late} of {scene} did not end within {seconds} s"
+    for rank in late if failed else ():
+        (place / f"result-{rank}.json").write_text(json.dumps({"error": "ended", "trace": "ended, because another rank failed"}))
+    assert not late or failed, f"ranks {late} of {scene} did not end within {seconds} s"
     return [
         json.loads((place / f"result-{rank}.json").read_text()) for rank in range(world)
     ]

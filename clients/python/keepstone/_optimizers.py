@@ -156,6 +156,9 @@ class _Filling:
         if not found:
             return None
         first, saved = found[0]
+        if first.part is not None and first.parameter.numel() == 0:
+            # FSDP1 gives a rank no gradient of what it holds nothing of: `step` would stand still here, and be saved as everybody's.
+            return None
         live = self._optimizer.state.get(first.parameter) or {}
         if not isinstance(saved, dict) or "~" in saved:
             return self._filling.new(saved, self._place(first.name))
