@@ -56,10 +56,10 @@ def losses(
                 found[int(words[1])] = float.fromhex(words[3])
                 if int(words[1]) == kill_at and not killed:
                     killed = True
-                    if one:
-                        os.kill(workers(process.pid)[-1], signal.SIGKILL)
-                    else:
-                        os.killpg(process.pid, signal.SIGKILL)
+                    # Workers have sessions of their own: a signal to the launcher's group does not reach them.
+                    all_of_them = [*workers(process.pid), process.pid]
+                    for pid in all_of_them[-2:-1] if one else all_of_them:
+                        os.kill(pid, signal.SIGKILL)
         code = process.wait(SECONDS)
     assert (code == 0) == (kill_at is None), log.read_text()
     return found, begun
