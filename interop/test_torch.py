@@ -22,8 +22,8 @@ SHAPES = [(), (1,), (7,), (0,), (3, 0, 2), (5, 1), (3, 4, 5), (1, 1, 1, 2), (65,
 
 
 def raw(tensor: torch.Tensor) -> bytes:
-    whole = tensor.detach().resolve_conj().resolve_neg().contiguous().clone()
-    return bytes(whole.untyped_storage())[: whole.numel() * whole.element_size()]
+    whole = tensor.detach().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format)
+    return whole.reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def filled(dtype: torch.dtype, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
