@@ -20,22 +20,27 @@ def main():
     parser.add_argument("--folder", default=os.path.join(ROOT, "bench", "target", "list"))
     parser.add_argument("--results", default=os.path.join(ROOT, "bench", "RESULTS.md"), help="file to append to; - for none")
     options = parser.parse_args()
+    measure("Listing a run", "list", options, lambda store: {"`ls`": ["ls", store], "`ls --json`": ["ls", store, "--json"]})
+
+
+def measure(title, verb, options, commands):
+    """Runs the commands over stores of each size, and tells of them in one table."""
     rows = []
     for count in options.counts:
         store = made(os.path.abspath(options.folder), count)
-        for words in (["ls", store], ["ls", store, "--json"]):
+        for name, words in commands(store).items():
             measured(words)  # the page cache, and the launcher's own first time
             taken = [measured(words) for _ in range(options.rounds)]
             seconds, peak = [one[0] for one in taken], max(one[1] for one in taken)
-            name = "`ls --json`" if "--json" in words else "`ls`"
             rows.append(f"| {count:,} | {name} | {min(seconds):.2f} / **{statistics.median(seconds):.2f}** / {max(seconds):.2f} | {peak} |")
             print(rows[-1], flush=True)
     if options.results != "-":
         now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+        counts = " ".join(map(str, options.counts))
         with open(options.results, "a", encoding="utf-8") as file:
             file.write(
-                "\n## Listing a run\n\n"
-                f"{now} · {os.cpu_count()} cores · `bench/run list --rounds {options.rounds}` · fresh processes, warm page cache · min / **median** / max\n\n"
+                f"\n## {title}\n\n{now} · {os.cpu_count()} cores · `bench/run {verb} --counts {counts} --rounds {options.rounds}`"
+                " · fresh processes, warm page cache · min / **median** / max\n\n"
                 "| checkpoints | command | seconds | most resident MiB |\n| --- | --- | --- | --- |\n" + "\n".join(rows) + "\n"
             )
 

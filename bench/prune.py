@@ -4,11 +4,9 @@ The runs are those of `bench/run list`, which makes and keeps them. Every figure
 """
 
 import argparse
-import datetime
 import os
-import statistics
 
-from list import ROOT, made, measured
+from list import ROOT, measure
 
 
 def main():
@@ -18,24 +16,12 @@ def main():
     parser.add_argument("--folder", default=os.path.join(ROOT, "bench", "target", "list"))
     parser.add_argument("--results", default=os.path.join(ROOT, "bench", "RESULTS.md"), help="file to append to; - for none")
     options = parser.parse_args()
-    rows = []
-    for count in options.counts:
-        store = made(os.path.abspath(options.folder), count)
-        run = os.path.join(store, runs(store)[0])
-        rules = ["--keep-last", "3", "--keep-every", "1000steps"]
-        for name, words in (("`prune --dry-run`", ["prune", run, *rules, "--dry-run", "--json"]), ("`gc --dry-run`", ["gc", store, "--dry-run", "--json"])):
-            taken = [measured(words) for _ in range(options.rounds)]
-            seconds, peak = [one[0] for one in taken], max(one[1] for one in taken)
-            rows.append(f"| {count:,} | {name} | {min(seconds):.2f} / **{statistics.median(seconds):.2f}** / {max(seconds):.2f} | {peak} |")
-            print(rows[-1], flush=True)
-    if options.results != "-":
-        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-        with open(options.results, "a", encoding="utf-8") as file:
-            file.write(
-                "\n## Planning deletions\n\n"
-                f"{now} · {os.cpu_count()} cores · `bench/run prune --rounds {options.rounds}` · fresh processes, warm page cache · min / **median** / max\n\n"
-                "| checkpoints | command | seconds | most resident MiB |\n| --- | --- | --- | --- |\n" + "\n".join(rows) + "\n"
-            )
+    measure("Planning deletions", "prune", options, commands)
+
+
+def commands(store):
+    prune = ["prune", os.path.join(store, runs(store)[0]), "--keep-last", "3", "--keep-every", "1000steps", "--dry-run", "--json"]
+    return {"`prune --dry-run`": prune, "`gc --dry-run`": ["gc", store, "--dry-run", "--json"]}
 
 
 def runs(store):

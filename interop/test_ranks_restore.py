@@ -17,6 +17,7 @@ ROADS: list[tuple[Saved, int, dict[int, list[str]]]] = [
     (Saved("fsdp2+tp", inner=10, abrupt=True), 4, {4: ["fsdp2+tp", "hsdp"], 1: ["fsdp2", "ddp"]}),
     (Saved("ddp", dtype="bfloat16"), 2, {2: ["ddp", "fsdp2"], 3: ["fsdp2", "fsdp1"]}),
 ]
+# With `--long`.
 LONG: list[tuple[Saved, int, dict[int, list[str]]]] = [
     (Saved("tp", inner=8), 2, {2: ["tp", "fsdp2"], 4: ["tp", "fsdp2+tp"]}),
     (Saved("hsdp"), 4, {4: ["hsdp", "fsdp2"], 2: ["fsdp1"]}),
@@ -46,15 +47,13 @@ def go(agent: Agent, place: pathlib.Path, road: tuple[Saved, int, dict[int, list
     assert agent.keepstone("verify", f"{place}/ckpts/run", "--deep")["ok"]
 
 
-@pytest.mark.parametrize("road", ROADS, ids=map(name, ROADS))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "road" in metafunc.fixturenames:
+        roads = ROADS + LONG if metafunc.config.getoption("--long") else ROADS
+        metafunc.parametrize("road", roads, ids=map(name, roads))
+
+
 def test_any_layout_comes_back_in_any_other(agent: Agent, tmp_path: pathlib.Path, road: Any) -> None:
-    go(agent, tmp_path, road)
-
-
-@pytest.mark.parametrize("road", LONG, ids=map(name, LONG))
-def test_more_layouts(agent: Agent, tmp_path: pathlib.Path, road: Any, long: bool) -> None:
-    if not long:
-        pytest.skip("with --long")
     go(agent, tmp_path, road)
 
 

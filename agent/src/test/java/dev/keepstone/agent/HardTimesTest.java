@@ -3,10 +3,12 @@ package dev.keepstone.agent;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
+import dev.keepstone.core.bytes.Disk;
 import dev.keepstone.core.failure.KeepstoneException;
 import dev.keepstone.core.json.Json;
 import dev.keepstone.segment.wire.Request;
 import dev.keepstone.segment.wire.RunStatus;
+import dev.keepstone.testkit.SlowDisk;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -22,7 +24,7 @@ class HardTimesTest {
   @Test
   void aStoreOfTenMegabytesASecondHoldsUpSlotsAndNothingElse() throws Exception {
     try (Nodes node = new Nodes(1)) {
-      SlowDisk disk = new SlowDisk(10_000_000, store);
+      SlowDisk disk = new SlowDisk(Disk.local(), 10_000_000, store);
       node.start(256L << 20, Duration.ofSeconds(90), disk);
       RawTrainer trainer = node.trainer("00000000000000aa");
       trainer.start(store, "token", 10);
@@ -53,7 +55,7 @@ class HardTimesTest {
   @Test
   void aStoreThatLacksTheSpaceOfAnotherSaveIsToldBeforeThatSave() throws Exception {
     try (Nodes node = new Nodes(2)) {
-      SlowDisk disk = new SlowDisk(1_000_000_000_000L, store);
+      SlowDisk disk = new SlowDisk(Disk.local(), 1_000_000_000_000L, store);
       node.start(256L << 20, Duration.ofMillis(300), disk);
       RawTrainer trainer = node.trainer("00000000000000aa");
       trainer.start(store, "token", 1);
@@ -61,7 +63,7 @@ class HardTimesTest {
       EventTail events = new EventTail(node.directory.events());
       trainer.save(1);
       trainer.await("1-1");
-      disk.free.set(1000);
+      disk.free(1000);
       trainer.save(2);
       trainer.await("1-2");
       while (events.count("low-space") == 0) {
