@@ -6,6 +6,7 @@ import dev.keepstone.core.json.Json;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -48,6 +49,17 @@ class TorchTest {
     assertThat(ran.code()).isEqualTo(7);
     assertThat(folder.resolve("ckpts/run")).doesNotExist();
     assertThat(Path.of("pwned")).doesNotExist();
+  }
+
+  @Test
+  void aFolderThatIsNoCheckpointIsSaidToBeOfNoKnownFormat() throws IOException {
+    Path empty = Files.createDirectory(folder.resolve("empty"));
+    for (Path of : List.of(FIXTURES, empty)) {
+      Ran ran = Ran.keepstone("inspect", of.toString(), "--json");
+      assertThat(ran.code()).isEqualTo(10);
+      assertThat(ran.error().text("what")).contains("nothing known is in it");
+    }
+    assertThat(Ran.keepstone("inspect", folder + "/missing", "--json").code()).isEqualTo(5);
   }
 
   @Test

@@ -17,6 +17,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -75,16 +76,34 @@ public final class TorchView implements CheckpointView {
   /// @throws KeepstoneException.Integrity where the structure is broken
   /// @throws KeepstoneException.Unsupported where it is TorchScript
   public static Optional<TorchView> open(Disk disk, Path path, boolean strict) throws IOException {
+    boolean folder = isFolder(disk, path);
     OpenFile file;
     try {
       file = disk.open(path);
     } catch (NoSuchFileException e) {
       throw new KeepstoneException.NotFound("no such file", path.toString(), "check the path");
     } catch (IOException e) {
-      // A folder, which not every system opens.
+      if (folder) {
+        return Optional.empty();
+      }
+      throw e;
+    }
+    if (folder) {
+      file.close();
       return Optional.empty();
     }
     return of(file, path, strict);
+  }
+
+  /// Asked before the first read: most systems open a folder, and none reads it. Where nothing is,
+  /// a listing is empty too, and opening tells.
+  private static boolean isFolder(Disk disk, Path path) throws IOException {
+    try {
+      disk.list(path);
+      return true;
+    } catch (NotDirectoryException e) {
+      return false;
+    }
   }
 
   /// @param file closed with the view, or here where there is none
